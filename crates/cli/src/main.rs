@@ -1,0 +1,3 @@
+//! The `lydian` command.
+#![forbid(unsafe_code)]
+fn main() {}

@@ -1,0 +1,2 @@
+//! What the authorization server decides, as pure functions over values.
+#![forbid(unsafe_code)]

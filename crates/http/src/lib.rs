@@ -1,0 +1,2 @@
+//! The endpoints: routes, request parsing, error responses.
+#![forbid(unsafe_code)]

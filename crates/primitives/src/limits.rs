@@ -1,0 +1,77 @@
+//! Every limit of the product, by name. A loop without a bound is a bug that waits for its attacker.
+
+use std::time::Duration;
+
+/// Longest compact JWT that is looked at, in bytes.
+pub const JWT_BYTES_MAX: usize = 16 * 1024;
+/// Longest JOSE header after decoding, in bytes.
+pub const JOSE_HEADER_BYTES_MAX: usize = 4 * 1024;
+/// Deepest nesting of JSON from outside.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Most members of one JSON object from outside.
+pub const JSON_MEMBERS_MAX: usize = 256;
+/// Longest `kid`, in bytes.
+pub const KID_BYTES_MAX: usize = 256;
+/// Keys tried for a token without `kid`.
+pub const KEYS_TRIED_MAX: usize = 8;
+/// Most keys of one JWK Set.
+pub const JWKS_KEYS_MAX: usize = 64;
+/// Largest JWK Set document, in bytes.
+pub const JWKS_BYTES_MAX: usize = 512 * 1024;
+
+/// Largest request body on the public listener, in bytes.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Largest request head (request line and header fields), in bytes.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Most header fields of one request.
+pub const HEADER_FIELDS_MAX: usize = 64;
+/// Most parameters of one form.
+pub const FORM_PARAMETERS_MAX: usize = 64;
+/// Longest token string that is looked at, in bytes.
+pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
+/// Longest `client_id`, in bytes.
+pub const CLIENT_ID_BYTES_MAX: usize = 256;
+/// Longest client secret that is looked at, in bytes.
+pub const CLIENT_SECRET_BYTES_MAX: usize = 1024;
+/// Most scopes of one request.
+pub const SCOPES_MAX: usize = 64;
+/// Longest single scope, in bytes.
+pub const SCOPE_BYTES_MAX: usize = 128;
+/// Most `resource` parameters of one request.
+pub const RESOURCES_MAX: usize = 8;
+/// Longest lifetime of a client assertion, in seconds.
+pub const CLIENT_ASSERTION_SECONDS_MAX: u64 = 300;
+/// Clock difference granted to the maker of a client assertion, in seconds.
+pub const CLIENT_ASSERTION_LEEWAY_SECONDS: u64 = 10;
+
+/// Time for the head of a request to arrive.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest pause within a request body.
+pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time from the head of a request to its answer.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest pause while a client reads our answer.
+pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time a connection may stay open between requests.
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
+/// Time for a TLS handshake.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most open connections of one listener.
+pub const CONNECTIONS_MAX: usize = 12_000;
+/// Most open connections of one client address.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 512;
+/// Most concurrent streams of one HTTP/2 connection.
+pub const HTTP2_STREAMS_MAX: u32 = 100;
+/// Longest time that a stop waits for requests in flight.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Most changes that one commit of the embedded store carries.
+pub const COMMIT_BATCH_MAX: usize = 512;
+/// Most changes that wait for the writer; beyond it a change is refused as unavailable.
+pub const COMMIT_QUEUE_MAX: usize = 4096;
+/// Most records of one page of a listing.
+pub const PAGE_MAX: usize = 1_000;
+/// How often a decision is made anew after a conflict.
+pub const CONFLICT_RETRIES_MAX: usize = 4;
+/// Rows that one step of the cleanup deletes.
+pub const FORGET_ROWS_MAX: usize = 1_000;

@@ -1,0 +1,2 @@
+//! Configuration, listeners, TLS, telemetry, shutdown: the running authorization server.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The use cases: load, decide, commit.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The embedded backend: SQLite with group commit.
+#![forbid(unsafe_code)]
