@@ -1,0 +1,92 @@
+//! What the log tells.
+
+use lydian_primitives::Timestamp;
+
+use crate::position::{Link, LogPosition, Seq};
+
+/// Of what everything is dead that was minted before a cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CutKind {
+    /// All tokens of a client.
+    Client,
+    /// All tokens of a grant: the family.
+    Grant,
+    /// All tokens signed with a key.
+    Key,
+    /// All tokens of a realm.
+    Realm,
+    /// All tokens of a session.
+    Session,
+    /// All tokens of a user.
+    User,
+}
+
+impl CutKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [Self::Client, Self::Grant, Self::Key, Self::Realm, Self::Session, Self::User];
+
+    /// Its word in logs and explanations.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Grant => "grant",
+            Self::Key => "key",
+            Self::Realm => "realm",
+            Self::Session => "session",
+            Self::User => "user",
+        }
+    }
+}
+
+/// One thing that happened, as every copy of the ledger must learn it.
+///
+/// Subjects and tokens are 128 bits wide: within the server their ids, outside of it handles that differ per API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Records that nodes keep in memory changed: realms, APIs, clients and keys of this realm.
+    ConfigurationChanged {
+        /// The realm whose records changed.
+        realm: u128,
+    },
+    /// Everything of the subject that was minted before this row is dead.
+    Cut {
+        /// What kind of subject.
+        kind: CutKind,
+        /// Which one.
+        subject: u128,
+    },
+    /// One token is dead.
+    Revoked {
+        /// Which one.
+        token: u128,
+        /// When it would have expired; the entry can go then.
+        expires_at: Timestamp,
+    },
+    /// Facts about a user that answers show (the user name) changed.
+    UserChanged {
+        /// Which user.
+        user: u128,
+    },
+}
+
+/// One row of the append-only log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogRow {
+    /// Its number, in the order of commits.
+    pub seq: Seq,
+    /// Its random bits.
+    pub link: Link,
+    /// The random id by which the writer finds it again after a commit of unknown outcome.
+    pub event_id: u128,
+    /// When it was written, by the writer's wall clock.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+impl LogRow {
+    /// Its number and link.
+    pub const fn position(&self) -> LogPosition {
+        LogPosition { seq: self.seq, link: self.link }
+    }
+}
