@@ -38,22 +38,37 @@ impl CutKind {
     }
 }
 
+/// The kinds of records that nodes keep in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecordKind {
+    /// An API.
+    Api,
+    /// A client.
+    Client,
+    /// A signing key.
+    Key,
+    /// A realm.
+    Realm,
+}
+
 /// One thing that happened, as every copy of the ledger must learn it.
 ///
 /// Subjects and tokens are 128 bits wide: within the server their ids, outside of it handles that differ per API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Records that nodes keep in memory changed: realms, APIs, clients and keys of this realm.
-    ConfigurationChanged {
-        /// The realm whose records changed.
-        realm: u128,
-    },
     /// Everything of the subject that was minted before this row is dead.
     Cut {
         /// What kind of subject.
         kind: CutKind,
         /// Which one.
         subject: u128,
+    },
+    /// A record that nodes keep in memory was made or changed.
+    RecordChanged {
+        /// What kind of record.
+        kind: RecordKind,
+        /// Which one.
+        record: u128,
     },
     /// One token is dead.
     Revoked {

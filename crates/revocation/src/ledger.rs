@@ -211,7 +211,7 @@ impl Ledger {
         let cut = CutEntry { position: row.seq, logged_at: row.at };
         let later = |there: CutEntry, new: CutEntry| if new.position > there.position { new } else { there };
         match row.event {
-            Event::ConfigurationChanged { .. } => {}
+            Event::RecordChanged { .. } => {}
             Event::Cut { kind, subject } => self.cuts.merge((kind, subject), cut, later),
             Event::Revoked { token, expires_at } => {
                 let entry = RevokedEntry { seq: row.seq, expires_at, logged_at: row.at };

@@ -10,7 +10,7 @@ pub mod ledger;
 pub mod position;
 mod sharded;
 
-pub use event::{CutKind, Event, LogRow};
+pub use event::{CutKind, Event, LogRow, RecordKind};
 pub use lease::{LeaseTerms, Renewal};
 pub use ledger::{AdoptionRefused, Death, Gap, Ledger, LedgerSizes, TokenCoordinates, View};
 pub use position::{Link, LogPosition, Seq};

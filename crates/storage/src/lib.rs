@@ -1,2 +1,129 @@
-//! The seam to the store: single reads and one conditional write, and the suite that every backend passes.
+//! The seam to the store: single reads, and one conditional write.
+//!
+//! Reads are single lookups and paged lists. All writes go through [`Storage::apply`], which states what must still hold:
+//! all of a [`Change`] happens, or a named [`Conflict`] and none of it. Every backend passes the suite in [`conformance`].
 #![forbid(unsafe_code)]
+
+pub mod change;
+pub mod conformance;
+pub mod error;
+pub mod records;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use lydian_domain::{ApiId, ClientId, GrantId, KeyId, RealmId, SessionId, TokenId, UserId};
+use lydian_primitives::{Hour, Timestamp};
+use lydian_revocation::{LogPosition, LogRow, Seq};
+
+pub use change::{Change, Conflict, Precondition, Write};
+pub use error::{ApplyError, Unavailable};
+pub use records::{Issued, Parents, Record, StoredAccessToken, StoredRefreshToken};
+
+/// The answer of a store, when it comes.
+pub type Answer<'a, T, E = Unavailable> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+
+/// Single lookups and paged lists.
+///
+/// A page begins after the given id (zero for the first page) and is in ascending order of ids, so that what is inserted
+/// meanwhile neither repeats nor hides a record that was there.
+pub trait ReadStorage: Send + Sync + 'static {
+    /// All records that nodes keep in memory: realms, APIs, clients and keys, in this order.
+    fn load_records(&self) -> Answer<'_, Vec<Record>>;
+
+    /// The access token with this id, with the user name that its answer shows.
+    fn find_access_token(&self, id: TokenId) -> Answer<'_, Option<StoredAccessToken>>;
+
+    /// The refresh token with this id, with the rows that decide over it.
+    fn find_refresh_token(&self, id: TokenId) -> Answer<'_, Option<StoredRefreshToken>>;
+
+    /// The rows of grant, session and user whose state decides over tokens that live beyond the horizon.
+    fn load_parents(&self, grant: GrantId, session: Option<SessionId>, user: Option<UserId>) -> Answer<'_, Parents>;
+
+    /// The standing grant of a client at an API (`None`: at the issuer).
+    fn find_standing_grant(&self, client: ClientId, api: Option<ApiId>) -> Answer<'_, Option<GrantId>>;
+
+    /// The user name of a user; `None` when there is no such user.
+    fn find_username(&self, user: UserId) -> Answer<'_, Option<String>>;
+
+    /// A setting of the install.
+    fn find_setting(&self, name: &'static str) -> Answer<'_, Option<Vec<u8>>>;
+
+    /// The last row of the log.
+    fn head(&self) -> Answer<'_, LogPosition>;
+
+    /// Rows of the log after `seq`, in order, at most `limit`.
+    fn log_after(&self, seq: Seq, limit: usize) -> Answer<'_, Vec<LogRow>>;
+
+    /// The number of the first row of the log that was written at `at` or later; the number after the head if none was.
+    fn log_position_at(&self, at: Timestamp) -> Answer<'_, Seq>;
+
+    /// A page of the access tokens of a grant, found by a bounded scan of live ranges from `after` on.
+    ///
+    /// `scan` bounds the rows looked at; the answer says where to go on, `None` at the end.
+    fn scan_access_tokens(
+        &self,
+        realm: RealmId,
+        grant: GrantId,
+        after: TokenId,
+        scan: usize,
+    ) -> Answer<'_, (Vec<StoredAccessToken>, Option<TokenId>)>;
+
+    /// How many tokens were issued under a key, by hour of expiry, from `hour` on.
+    fn issued_under_key(&self, key: KeyId, hour: Hour) -> Answer<'_, Vec<Issued>>;
+}
+
+/// A store that can be written.
+pub trait Storage: ReadStorage {
+    /// Makes a change: all of it, or an error and none of it.
+    ///
+    /// The answer comes after the change is durable and the [`LogObserver`] has applied its rows. Preconditions are read after the
+    /// writes of the changes before it. Dropping the future does not take the change back.
+    fn apply(&self, change: Change) -> Answer<'_, LogPosition, ApplyError>;
+
+    /// Hands out `count` sequence numbers for tokens that expire in `hour`, never given before and never given again; the first of them.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, also when the 32 bits of the hour are used up.
+    fn allocate_sequences(&self, hour: Hour, count: u32) -> Answer<'_, u32>;
+
+    /// Deletes at most `rows` rows of what expired before `hour` began: tokens by range of ids, used assertions, counters of issued
+    /// tokens, and rows of the log written before `log_before`. Never reaches tokens that do not expire.
+    ///
+    /// Returns how many rows left; fewer than `rows` means that nothing is left to forget.
+    fn forget(&self, hour: Hour, log_before: Timestamp, rows: usize) -> Answer<'_, usize>;
+
+    /// Finishes what is queued and closes the store.
+    fn close(&self) -> Answer<'_, ()>;
+}
+
+/// Who applies the log to what a node keeps in memory.
+///
+/// The backend calls it in the order of commits, after the commit and before any answer that depends on it.
+pub trait LogObserver: Send + Sync + 'static {
+    /// These rows are durable. `records` holds, read after the commit, every record that a row names by
+    /// [`Event::RecordChanged`](lydian_revocation::Event::RecordChanged), or cuts when it is a realm, client or key.
+    ///
+    /// Records are to be published before the position of the rows (lease protocol, rule 12).
+    fn committed(&self, rows: &[LogRow], records: Vec<Record>);
+
+    /// The outcome of a commit is unknown: nothing may be answered from memory until [`Self::caught_up`].
+    fn lost_track(&self);
+
+    /// All rows of the log have been given to [`Self::committed`] again.
+    fn caught_up(&self);
+}
+
+/// An observer for tools that keep nothing in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoObserver;
+
+impl LogObserver for NoObserver {
+    fn committed(&self, _rows: &[LogRow], _records: Vec<Record>) {}
+    fn lost_track(&self) {}
+    fn caught_up(&self) {}
+}
+
+/// A store behind a pointer, as the service holds it.
+pub type SharedStorage = Arc<dyn Storage>;

@@ -1,0 +1,138 @@
+//! Clients: who may ask for tokens, and who may ask about them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lydian_oauth_types::{ClientAuthMethod, GrantType, ScopeSet};
+use lydian_primitives::{Digest, Id};
+use lydian_revocation::Seq;
+use serde::{Deserialize, Serialize};
+
+use super::api::ApiId;
+use super::realm::{RealmId, no_id};
+
+/// The id of a client's record. Its name on the wire is [`Client::client_id`].
+pub type ClientId = Id<Client>;
+
+/// A client (RFC 6749 §1.1, §2). The credentials of an API are its client's credentials.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Client {
+    /// Its id, never reused.
+    #[serde(skip, default = "no_id")]
+    pub id: ClientId,
+    /// The realm to which it belongs.
+    #[serde(skip, default = "no_id")]
+    pub realm: RealmId,
+    /// Its name on the wire, unique within the realm, never reused.
+    pub client_id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Whether it may do anything.
+    pub enabled: bool,
+    /// Everything minted for it before this position is dead.
+    #[serde(skip)]
+    pub cut_at: Seq,
+    /// Grows with each change of this record.
+    #[serde(skip)]
+    pub version: u64,
+    /// How it may authenticate. A public client has `none` alone.
+    pub auth_methods: BTreeSet<ClientAuthMethod>,
+    /// Its secrets: more than one while a new one takes over.
+    pub secrets: Vec<ClientSecretHash>,
+    /// Its public keys as a JWK Set document, for `private_key_jwt`.
+    pub jwks: Option<String>,
+    /// Whether the token endpoint's address is accepted as audience of its assertions, beside the issuer.
+    pub assertion_audience_token_endpoint: bool,
+    /// The grant types that it may use.
+    pub grant_types: BTreeSet<GrantType>,
+    /// The scopes that it may have at each API.
+    #[serde(with = "allowed_by_number")]
+    pub allowed: BTreeMap<ApiId, ScopeSet>,
+    /// The scopes of the issuer that it may have (`introspect` and identity scopes).
+    pub issuer_scopes: ScopeSet,
+    /// The API meant when a request names neither `resource` nor a scope that decides.
+    #[serde(with = "optional_number")]
+    pub default_api: Option<ApiId>,
+    /// The API whose credentials these are.
+    #[serde(with = "optional_number")]
+    pub api: Option<ApiId>,
+    /// Whether it may see every token of its realm: the explicit permission of an administrator.
+    pub introspect_any: bool,
+    /// Lifetime of access tokens issued to it, in seconds, when it is shorter than the API's.
+    pub access_token_seconds: Option<u64>,
+    /// What goes with a token that this client revokes.
+    pub revocation_cascade: RevocationCascade,
+}
+
+impl Client {
+    /// Whether it can keep a secret (RFC 6749 §2.1).
+    pub fn is_confidential(&self) -> bool {
+        self.auth_methods.iter().any(|method| *method != ClientAuthMethod::None)
+    }
+}
+
+/// The salted SHA-256 of a client secret. Secrets have 256 random bits, so a slow hash would add nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "StoredSecretHash", into = "StoredSecretHash")]
+pub struct ClientSecretHash {
+    /// Random bytes that precede the secret.
+    pub salt: [u8; 12],
+    /// SHA-256 of salt and secret.
+    pub digest: Digest,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredSecretHash {
+    salt: [u8; 12],
+    digest: [u8; 32],
+}
+
+impl From<StoredSecretHash> for ClientSecretHash {
+    fn from(stored: StoredSecretHash) -> Self {
+        Self { salt: stored.salt, digest: Digest::from_bytes(stored.digest) }
+    }
+}
+
+impl From<ClientSecretHash> for StoredSecretHash {
+    fn from(hash: ClientSecretHash) -> Self {
+        Self { salt: hash.salt, digest: *hash.digest.as_bytes() }
+    }
+}
+
+/// What goes with a token that its client revokes (RFC 7009 §2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationCascade {
+    /// Each revocation kills the whole grant: an access token takes its refresh token along.
+    Grant,
+    /// An access token goes alone; a refresh token takes its access tokens along.
+    #[default]
+    Standard,
+}
+
+mod allowed_by_number {
+    use super::{ApiId, BTreeMap, ScopeSet};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(map: &BTreeMap<ApiId, ScopeSet>, serializer: S) -> Result<S::Ok, S::Error> {
+        let map: BTreeMap<u64, &ScopeSet> = map.iter().map(|(api, scopes)| (api.as_number(), scopes)).collect();
+        map.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<ApiId, ScopeSet>, D::Error> {
+        let map = BTreeMap::<u64, ScopeSet>::deserialize(deserializer)?;
+        Ok(map.into_iter().map(|(api, scopes)| (ApiId::from_number(api), scopes)).collect())
+    }
+}
+
+mod optional_number {
+    use lydian_primitives::Id;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T, S: Serializer>(id: &Option<Id<T>>, serializer: S) -> Result<S::Ok, S::Error> {
+        id.map(Id::as_number).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Id<T>>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Id::from_number))
+    }
+}

@@ -1,0 +1,191 @@
+//! A change: what must still hold, and what is written then.
+
+use std::fmt;
+
+use lydian_domain::{
+    AccessToken, Api, ApiId, Audience, Client, ClientId, Grant, GrantId, KeyId, Realm, RealmId, RefreshToken, Session,
+    SigningKeyRecord, TokenId, User,
+};
+use lydian_primitives::{Hour, Timestamp};
+use lydian_revocation::{CutKind, RecordKind};
+
+/// A condition and its consequences, made in one transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// What must hold, read after the writes of the changes before this one.
+    pub preconditions: Vec<Precondition>,
+    /// What is written, in order.
+    pub writes: Vec<Write>,
+    /// The writer's wall clock, for the rows of the log.
+    pub at: Timestamp,
+}
+
+/// Something that must hold for a change to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// No API of the realm has this audience.
+    AudienceFree {
+        /// The realm.
+        realm: RealmId,
+        /// The audience.
+        audience: String,
+    },
+    /// This client has not used this assertion before (RFC 7523 §3, `jti`).
+    AssertionUnused {
+        /// The client.
+        client: ClientId,
+        /// The digest of its `jti`.
+        digest: [u8; 32],
+        /// When the assertion expires; the memory of it can go then.
+        expires_at: Timestamp,
+    },
+    /// No client of the realm, deleted ones included, has this name.
+    ClientIdFree {
+        /// The realm.
+        realm: RealmId,
+        /// The name on the wire.
+        client_id: String,
+    },
+    /// This is the living leaf of the family.
+    CurrentRefreshToken {
+        /// The family.
+        grant: GrantId,
+        /// The leaf.
+        token: TokenId,
+    },
+    /// The client has no standing grant at this API (`None`: at the issuer).
+    NoStandingGrant {
+        /// The client.
+        client: ClientId,
+        /// The API.
+        api: Option<ApiId>,
+    },
+    /// No realm has this name.
+    RealmNameFree {
+        /// The name.
+        name: String,
+    },
+    /// The record still has this version.
+    RecordUnchanged {
+        /// What kind of record.
+        kind: RecordKind,
+        /// Which one.
+        id: u64,
+        /// The version that was read.
+        version: u64,
+    },
+    /// The setting still has this value; `None`: it is absent.
+    SettingIs {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: Option<Vec<u8>>,
+    },
+}
+
+/// One thing to write.
+///
+/// Rows of the log come with the writes that need them: a record that nodes keep in memory adds `RecordChanged`, a known user
+/// `UserChanged`, a revocation `Revoked`, a cut `Cut`.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// Counts issued tokens that have no row.
+    AddIssued {
+        /// For whom they are.
+        audience: Audience,
+        /// The realm.
+        realm: RealmId,
+        /// The key that signed them.
+        key: KeyId,
+        /// The hour of their expiry.
+        hour: Hour,
+        /// How many.
+        count: u64,
+    },
+    /// Kills everything of the subject that was minted before this row of the log: adds the row, and sets `cut_at` of the record.
+    Cut {
+        /// What kind of subject.
+        kind: CutKind,
+        /// Which one.
+        subject: u64,
+    },
+    /// Adds an access token.
+    PutAccessToken(AccessToken),
+    /// Adds or replaces an API, by id.
+    PutApi(Api),
+    /// Adds or replaces a client, by id. Its `cut_at` is not written: cuts alone move it.
+    PutClient(Client),
+    /// Adds or replaces a grant, by id. Its `cut_at` is not written for a grant that exists.
+    PutGrant(Grant),
+    /// Adds or replaces a realm, by id. Its `cut_at` is not written for a realm that exists.
+    PutRealm(Realm),
+    /// Adds a refresh token.
+    PutRefreshToken(RefreshToken),
+    /// Adds or replaces a session, by id. Its `cut_at` is not written for a session that exists.
+    PutSession(Session),
+    /// Sets a setting of the install.
+    PutSetting {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: Vec<u8>,
+    },
+    /// Adds or replaces a signing key, by id. Its `cut_at` is not written for a key that exists.
+    PutSigningKey(SigningKeyRecord),
+    /// Adds or replaces a user, by id. Its `cut_at` is not written for a user that exists.
+    PutUser(User),
+    /// Kills one token, with or without a row: adds the row of the log, and marks the token's row.
+    RevokeToken {
+        /// Which one.
+        token: TokenId,
+        /// When it would have expired.
+        expires_at: Timestamp,
+    },
+    /// Remembers that a client used an assertion.
+    UseAssertion {
+        /// The client.
+        client: ClientId,
+        /// The digest of its `jti`.
+        digest: [u8; 32],
+        /// When the assertion expires.
+        expires_at: Timestamp,
+    },
+}
+
+/// The precondition that did not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// Another API has this audience.
+    AudienceTaken,
+    /// The assertion was used before.
+    AssertionUsed,
+    /// Another client has this name, or had it.
+    ClientIdTaken,
+    /// The client has a standing grant there.
+    HasStandingGrant,
+    /// The refresh token is no longer the living leaf.
+    NotCurrentRefreshToken,
+    /// Another realm has this name.
+    RealmNameTaken,
+    /// The record was changed meanwhile, or is gone.
+    RecordChanged,
+    /// The setting was changed meanwhile.
+    SettingChanged,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AudienceTaken => "another API of the realm has this audience",
+            Self::AssertionUsed => "the client assertion was used before",
+            Self::ClientIdTaken => "another client of the realm has, or had, this client_id",
+            Self::HasStandingGrant => "the client has a standing grant there",
+            Self::NotCurrentRefreshToken => "the refresh token is not the current one of its grant",
+            Self::RealmNameTaken => "another realm has this name",
+            Self::RecordChanged => "the record was changed meanwhile",
+            Self::SettingChanged => "the setting was changed meanwhile",
+        })
+    }
+}
+
+impl std::error::Error for Conflict {}
