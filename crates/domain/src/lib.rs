@@ -4,21 +4,21 @@
 //! [`introspect`](introspect::introspect): it is what the product is for.
 #![forbid(unsafe_code)]
 
-// pub mod audience;
-// pub mod authenticate;
-// pub mod introspect;
-// pub mod issue;
+pub mod audience;
+pub mod authenticate;
+pub mod introspect;
+pub mod issue;
 pub mod records;
-// pub mod refusal;
-// pub mod revoke;
-// pub mod secrets;
+pub mod refusal;
+pub mod revoke;
+pub mod secrets;
 pub mod token_id;
-// pub mod token_string;
+pub mod token_string;
 
 pub use records::{
-    AccessToken, Api, ApiId, Audience, CachePolicy, Client, ClientId, ClientSecretHash, Grant, GrantId, KeyId,
-    KeyState, Realm, RealmId, RealmName, RefreshToken, RevocationCascade, Session, SessionId, SigningKeyRecord,
-    TokenDigest, TokenFormat, TokenForm, User, UserId,
+    AccessToken, Api, ApiId, Audience, CachePolicy, Client, ClientId, ClientSecretHash, Grant, GrantId,
+    KeyId, KeyState, Realm, RealmId, RealmName, RefreshToken, RevocationCascade, Session, SessionId,
+    SigningKeyRecord, TokenDigest, TokenForm, TokenFormat, User, UserId,
 };
-// pub use refusal::Refusal;
+pub use refusal::Refusal;
 pub use token_id::TokenId;

@@ -44,6 +44,9 @@ pub const CLIENT_ASSERTION_SECONDS_MAX: u64 = 300;
 /// Clock difference granted to the maker of a client assertion, in seconds.
 pub const CLIENT_ASSERTION_LEEWAY_SECONDS: u64 = 10;
 
+/// How far the wall clocks of two nodes may lie apart, in seconds; checked when a node joins.
+pub const NODE_CLOCK_DIFFERENCE_SECONDS: u64 = 2;
+
 /// Time for the head of a request to arrive.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest pause within a request body.

@@ -113,12 +113,18 @@ mod allowed_by_number {
     use super::{ApiId, BTreeMap, ScopeSet};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(map: &BTreeMap<ApiId, ScopeSet>, serializer: S) -> Result<S::Ok, S::Error> {
-        let map: BTreeMap<u64, &ScopeSet> = map.iter().map(|(api, scopes)| (api.as_number(), scopes)).collect();
+    pub(super) fn serialize<S: Serializer>(
+        map: &BTreeMap<ApiId, ScopeSet>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let map: BTreeMap<u64, &ScopeSet> =
+            map.iter().map(|(api, scopes)| (api.as_number(), scopes)).collect();
         map.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<ApiId, ScopeSet>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<ApiId, ScopeSet>, D::Error> {
         let map = BTreeMap::<u64, ScopeSet>::deserialize(deserializer)?;
         Ok(map.into_iter().map(|(api, scopes)| (ApiId::from_number(api), scopes)).collect())
     }
@@ -132,7 +138,9 @@ mod optional_number {
         id.map(Id::as_number).serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, T, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Id<T>>, D::Error> {
+    pub(super) fn deserialize<'de, T, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Id<T>>, D::Error> {
         Ok(Option::<u64>::deserialize(deserializer)?.map(Id::from_number))
     }
 }

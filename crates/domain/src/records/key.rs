@@ -35,7 +35,9 @@ impl KeyState {
 
     /// Reads back what [`Self::name`] wrote.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Prepublished, Self::Active, Self::Retiring, Self::Retired].into_iter().find(|state| state.name() == name)
+        [Self::Prepublished, Self::Active, Self::Retiring, Self::Retired]
+            .into_iter()
+            .find(|state| state.name() == name)
     }
 
     /// Whether the key set shows it, and its signatures count.

@@ -21,7 +21,8 @@ impl RealmName {
     /// Reads a name: 1 to 63 of `a-z`, `0-9` and `-`, beginning with a letter or digit.
     pub fn parse(text: &str) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let well_formed = (1..=63).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('-');
+        let well_formed =
+            (1..=63).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('-');
         well_formed.then(|| Self(text.to_owned()))
     }
 
