@@ -1,0 +1,3 @@
+//! The command `lydian-bench`.
+#![forbid(unsafe_code)]
+fn main() {}
