@@ -135,7 +135,8 @@ impl SigningKey {
         Ok(text)
     }
 
-    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+    /// The raw signature over `message`.
+    pub(crate) fn signature(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         // aws-lc-rs takes this parameter for the sake of compatibility and uses its own generator.
         let random = SystemRandom::new();
         match (&self.key_pair, self.algorithm().mechanism()) {
