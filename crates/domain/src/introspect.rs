@@ -42,6 +42,8 @@ pub enum Inactive {
     RefreshTokenIdle,
     /// Its session has ended.
     SessionOver,
+    /// No token of ours has this string.
+    Unknown,
     /// Its user is disabled.
     UserDisabled,
 }

@@ -1,0 +1,755 @@
+//! Declarative administration: a document that says which realms, APIs and clients there are, and how they are set.
+//!
+//! Applying is idempotent: what is as it should be is left alone, what is missing is made, what differs is changed. What the
+//! document does not name stays as it is. The plan is made first and can be shown without being carried out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use lydian_domain::introspect::HORIZON;
+use lydian_domain::records::realm::SigningAlgorithm;
+use lydian_domain::{
+    Api, ApiId, CachePolicy, Client, ClientId, ClientSecretHash, KeyId, KeyState, Realm, RealmId, RealmName,
+    RevocationCascade, SigningKeyRecord, TokenFormat,
+};
+use lydian_jose::{Algorithm, JwkSet, SigningKey};
+use lydian_oauth_types::{ClientAuthMethod, GrantType, ResourceIndicator, ScopeSet};
+use lydian_primitives::{Mint, Secret, limits};
+use lydian_revocation::{CutKind, RecordKind, Seq};
+use lydian_storage::{ApplyError, Change, Precondition, Unavailable, Write};
+use serde::Deserialize;
+
+use crate::Service;
+use crate::directory::RealmState;
+use crate::install::key_label;
+
+/// The document.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// Realms. The realm `default` is always there.
+    #[serde(default, rename = "realm")]
+    pub realms: Vec<RealmEntry>,
+    /// APIs.
+    #[serde(default, rename = "api")]
+    pub apis: Vec<ApiEntry>,
+    /// Clients.
+    #[serde(default, rename = "client")]
+    pub clients: Vec<ClientEntry>,
+}
+
+/// A realm of the document. What is left out keeps its value, or gets the default when the realm is new.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the members are documented at the record of the same name")]
+pub struct RealmEntry {
+    pub name: RealmName,
+    pub enabled: Option<bool>,
+    pub opaque_access_token_seconds: Option<u64>,
+    pub jwt_access_token_seconds: Option<u64>,
+    pub refresh_token_seconds: Option<u64>,
+    pub refresh_token_idle_seconds: Option<u64>,
+    pub access_token_prefix: Option<String>,
+    pub refresh_token_prefix: Option<String>,
+    pub signing_algorithm: Option<SigningAlgorithm>,
+    pub reference_members: Option<bool>,
+}
+
+/// An API of the document, found by realm and audience.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the members are documented at the record of the same name")]
+pub struct ApiEntry {
+    #[serde(default = "RealmName::default_realm")]
+    pub realm: RealmName,
+    pub audience: String,
+    pub name: Option<String>,
+    pub scopes: Option<Vec<String>>,
+    /// `opaque` or `jwt`.
+    pub token_format: Option<TokenFormatWord>,
+    pub algorithm: Option<SigningAlgorithm>,
+    pub typ: Option<String>,
+    pub record: Option<bool>,
+    pub access_token_seconds: Option<u64>,
+    pub cache_with_feed_seconds: Option<u64>,
+    pub cache_without_feed_seconds: Option<u64>,
+    pub enabled: Option<bool>,
+}
+
+/// The form of an API's access tokens, as the document names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenFormatWord {
+    /// Self-contained.
+    Jwt,
+    /// A random string.
+    Opaque,
+}
+
+/// A client of the document, found by realm and `client_id`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the members are documented at the record of the same name")]
+pub struct ClientEntry {
+    #[serde(default = "RealmName::default_realm")]
+    pub realm: RealmName,
+    pub client_id: String,
+    pub name: Option<String>,
+    pub enabled: Option<bool>,
+    pub auth_methods: Option<BTreeSet<ClientAuthMethod>>,
+    /// A secret of at least 32 characters. Left out, a new client with a secret method gets a random one, which is returned once.
+    pub client_secret: Option<String>,
+    /// A file that holds the secret, relative to the document.
+    pub client_secret_file: Option<String>,
+    /// A JWK Set with the public keys of the client, for `private_key_jwt`.
+    pub jwks: Option<toml::Table>,
+    pub assertion_audience_token_endpoint: Option<bool>,
+    pub grant_types: Option<BTreeSet<GrantType>>,
+    /// Scopes by audience.
+    pub allowed: Option<BTreeMap<String, Vec<String>>>,
+    pub issuer_scopes: Option<Vec<String>>,
+    /// The audience of the default API; empty for none.
+    pub default_api: Option<String>,
+    /// The audience of the API whose credentials these are; empty for none.
+    pub api: Option<String>,
+    pub introspect_any: Option<bool>,
+    pub access_token_seconds: Option<u64>,
+    pub revocation_cascade: Option<RevocationCascade>,
+}
+
+/// What applying a document did, or would do.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// One line for each record that was made or changed, and for each that was as it should be.
+    pub lines: Vec<Line>,
+    /// The secrets that were made. They are shown here, once, and nowhere else.
+    pub secrets: Vec<MadeSecret>,
+}
+
+/// What happened to one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What happened.
+    pub verdict: Verdict,
+    /// Which record, for people: `client default/app`.
+    pub record: String,
+    /// What changed, as `member: old -> new`; never a secret.
+    pub differences: Vec<String>,
+}
+
+/// What happened to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It differed.
+    Changed,
+    /// It was missing.
+    Made,
+    /// It was as it should be.
+    Unchanged,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Changed => "changed",
+            Self::Made => "made",
+            Self::Unchanged => "unchanged",
+        })
+    }
+}
+
+/// A client secret that was made.
+#[derive(Debug)]
+pub struct MadeSecret {
+    /// The realm of the client.
+    pub realm: RealmName,
+    /// The client's name on the wire.
+    pub client_id: String,
+    /// The secret.
+    pub secret: Secret,
+}
+
+/// Why a document cannot be applied. All faults are reported together.
+#[derive(Debug)]
+pub enum ApplyDocumentError {
+    /// The document asks for what cannot be.
+    Invalid(Vec<String>),
+    /// The store cannot be written, or somebody else changed the same records at the same time.
+    Unavailable(Unavailable),
+}
+
+impl fmt::Display for ApplyDocumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(faults) => f.write_str(&faults.join("\n")),
+            Self::Unavailable(unavailable) => unavailable.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ApplyDocumentError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unavailable(unavailable) => unavailable.source(),
+            Self::Invalid(_) => None,
+        }
+    }
+}
+
+impl From<Unavailable> for ApplyDocumentError {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+/// Reads a document.
+///
+/// # Errors
+///
+/// What is wrong with it, with line and column.
+pub fn parse(text: &str) -> Result<Document, ApplyDocumentError> {
+    toml::from_str(text).map_err(|error| ApplyDocumentError::Invalid(vec![error.to_string()]))
+}
+
+impl Service {
+    /// Makes the records of the document as it says, in one change; with `dry_run` only says what would be done.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyDocumentError::Invalid`] with every fault of the document; nothing is changed then.
+    pub async fn apply_document(
+        &self,
+        document: &Document,
+        dry_run: bool,
+    ) -> Result<Outcome, ApplyDocumentError> {
+        let now = self.clock().now();
+        let mint = Mint::new(now, self.entropy());
+        let mut plan = Plan::new(self, &mint);
+        for entry in &document.realms {
+            plan.realm(entry);
+        }
+        for entry in &document.apis {
+            plan.api(entry);
+        }
+        for entry in &document.clients {
+            plan.client(entry);
+        }
+        plan.keys();
+        if !plan.faults.is_empty() {
+            return Err(ApplyDocumentError::Invalid(plan.faults));
+        }
+        let Plan { preconditions, writes, outcome, .. } = plan;
+        if dry_run || writes.is_empty() {
+            return Ok(outcome);
+        }
+        match self.storage.apply(Change { preconditions, writes, at: now }).await {
+            Ok(_) => Ok(outcome),
+            Err(ApplyError::Unavailable(unavailable)) => Err(unavailable.into()),
+            Err(ApplyError::Conflict(conflict)) => Err(Unavailable::new(
+                "apply the document: a record was changed at the same time, try again",
+                conflict,
+            )
+            .into()),
+        }
+    }
+}
+
+/// What a document comes to, as it is worked out.
+struct Plan<'a> {
+    service: &'a Service,
+    mint: &'a Mint<'a>,
+    directory: Arc<crate::directory::Directory>,
+    /// Realms as they will be, by name.
+    realms: BTreeMap<RealmName, Realm>,
+    /// APIs as they will be, by realm and audience.
+    apis: BTreeMap<(RealmName, String), Api>,
+    preconditions: Vec<Precondition>,
+    writes: Vec<Write>,
+    faults: Vec<String>,
+    outcome: Outcome,
+}
+
+impl<'a> Plan<'a> {
+    fn new(service: &'a Service, mint: &'a Mint<'a>) -> Self {
+        let directory = Arc::clone(&service.directory());
+        let realms = directory.realms();
+        let apis = realms.iter().flat_map(|state| {
+            let name = &state.realm.name;
+            state.apis().map(move |api| ((name.clone(), api.api.audience.clone()), api.api.clone()))
+        });
+        Self {
+            apis: apis.collect(),
+            realms: realms.iter().map(|state| (state.realm.name.clone(), state.realm.clone())).collect(),
+            service,
+            mint,
+            directory: Arc::clone(&directory),
+            preconditions: Vec::new(),
+            writes: Vec::new(),
+            faults: Vec::new(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    fn state(&self, realm: &RealmName) -> Option<&Arc<RealmState>> {
+        self.directory.find_any(realm.as_str())
+    }
+
+    fn fault(&mut self, record: &str, what: impl fmt::Display) {
+        self.faults.push(format!("{record}: {what}"));
+    }
+
+    fn realm(&mut self, entry: &RealmEntry) {
+        let record = format!("realm {}", entry.name);
+        let before = self.realms.get(&entry.name).cloned();
+        let mut realm = before.clone().unwrap_or_else(|| {
+            Realm::with_defaults(RealmId::from_number(self.mint.number()), entry.name.clone())
+        });
+        set(&mut realm.enabled, entry.enabled);
+        set(&mut realm.opaque_access_token_seconds, entry.opaque_access_token_seconds);
+        set(&mut realm.jwt_access_token_seconds, entry.jwt_access_token_seconds);
+        set(&mut realm.refresh_token_seconds, entry.refresh_token_seconds);
+        set(&mut realm.refresh_token_idle_seconds, entry.refresh_token_idle_seconds);
+        set(&mut realm.access_token_prefix, entry.access_token_prefix.clone());
+        set(&mut realm.refresh_token_prefix, entry.refresh_token_prefix.clone());
+        set(&mut realm.signing_algorithm, entry.signing_algorithm);
+        set(&mut realm.reference_members, entry.reference_members);
+        if realm.name.is_default() && !realm.enabled {
+            self.fault(&record, "the default realm cannot be disabled");
+        }
+        if realm.jwt_access_token_seconds > HORIZON.as_secs() {
+            self.fault(
+                &record,
+                "jwt_access_token_seconds is at most 86400: what lives longer must be opaque",
+            );
+        }
+        for seconds in
+            [realm.opaque_access_token_seconds, realm.jwt_access_token_seconds, realm.refresh_token_seconds]
+        {
+            if !(1..=LIFETIME_SECONDS_MAX).contains(&seconds) {
+                self.fault(&record, "a lifetime is at least one second and at most ten years");
+            }
+        }
+        let prefixes = [&realm.access_token_prefix, &realm.refresh_token_prefix];
+        let plain = |prefix: &String| {
+            (1..=16).contains(&prefix.len())
+                && prefix.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        };
+        if !prefixes.into_iter().all(plain) || prefixes[0] == prefixes[1] {
+            self.fault(&record, "token prefixes are two different words of 1 to 16 of a-z and 0-9");
+        }
+        let differences = before.as_ref().map(|before| differences(before, &realm));
+        let changed = differences.as_ref().is_none_or(|differences| !differences.is_empty());
+        match &before {
+            None => {
+                self.preconditions.push(Precondition::RealmNameFree { name: realm.name.as_str().to_owned() })
+            }
+            Some(before) if changed => {
+                self.unchanged(RecordKind::Realm, before.id.as_number(), before.version)
+            }
+            Some(_) => {}
+        }
+        if changed {
+            realm.version = before.as_ref().map_or(1, |before| before.version + 1);
+            self.writes.push(Write::PutRealm(realm.clone()));
+            if before.is_some_and(|before| before.enabled && !realm.enabled) {
+                self.writes.push(Write::Cut { kind: CutKind::Realm, subject: realm.id.as_number() });
+            }
+        }
+        self.line(record, differences);
+        self.realms.insert(realm.name.clone(), realm);
+    }
+
+    fn api(&mut self, entry: &ApiEntry) {
+        let record = format!("api {}/{}", entry.realm, entry.audience);
+        let Some(realm) = self.realms.get(&entry.realm).map(|realm| realm.id) else {
+            return self.fault(&record, "there is no such realm: put it into the document");
+        };
+        let slot = (entry.realm.clone(), entry.audience.clone());
+        let before = self.apis.get(&slot).cloned();
+        let Some(resource) = ResourceIndicator::parse(&entry.audience) else {
+            return self.fault(
+                &record,
+                "the audience is an absolute URI without a fragment, such as https://api.example.com/",
+            );
+        };
+        let twin = self.apis.iter().any(|((other, audience), _)| {
+            *other == entry.realm
+                && *audience != entry.audience
+                && ResourceIndicator::parse(audience).as_ref() == Some(&resource)
+        });
+        if twin {
+            return self.fault(&record, "another API has the same audience in another spelling");
+        }
+        let mut api = before.clone().unwrap_or_else(|| Api {
+            id: ApiId::from_number(self.mint.number()),
+            realm,
+            audience: entry.audience.clone(),
+            name: entry.audience.clone(),
+            scopes: ScopeSet::empty(),
+            token_format: TokenFormat::Opaque,
+            access_token_seconds: None,
+            cache: CachePolicy::default(),
+            enabled: true,
+            version: 0,
+        });
+        set(&mut api.name, entry.name.clone());
+        set(&mut api.enabled, entry.enabled);
+        set(&mut api.cache.with_feed_seconds, entry.cache_with_feed_seconds);
+        set(&mut api.cache.without_feed_seconds, entry.cache_without_feed_seconds);
+        if let Some(scopes) = &entry.scopes {
+            match scope_set(scopes) {
+                Ok(scopes) => api.scopes = scopes,
+                Err(what) => self.fault(&record, what),
+            }
+        }
+        api.token_format = token_format(&api.token_format, entry);
+        if entry.access_token_seconds.is_some() {
+            api.access_token_seconds = entry.access_token_seconds;
+        }
+        if let (TokenFormat::Jwt { typ, .. }, seconds) = (&api.token_format, api.access_token_seconds) {
+            if seconds.is_some_and(|seconds| seconds > HORIZON.as_secs()) {
+                self.fault(
+                    &record,
+                    "access_token_seconds is at most 86400 for JWTs: what lives longer must be opaque",
+                );
+            }
+            if typ != TokenFormat::AT_JWT && typ != "JWT" {
+                self.fault(&record, "typ is at+jwt (RFC 9068), or JWT for validators that insist on it");
+            }
+        }
+        if api.access_token_seconds.is_some_and(|seconds| !(1..=LIFETIME_SECONDS_MAX).contains(&seconds)) {
+            self.fault(&record, "access_token_seconds is at least 1 and at most ten years");
+        }
+        let differences = before.as_ref().map(|before| differences(before, &api));
+        let changed = differences.as_ref().is_none_or(|differences| !differences.is_empty());
+        match &before {
+            None => {
+                self.preconditions.push(Precondition::AudienceFree { realm, audience: api.audience.clone() })
+            }
+            Some(before) if changed => self.unchanged(RecordKind::Api, before.id.as_number(), before.version),
+            Some(_) => {}
+        }
+        if changed {
+            api.version = before.as_ref().map_or(1, |before| before.version + 1);
+            self.writes.push(Write::PutApi(api.clone()));
+        }
+        self.line(record, differences);
+        self.apis.insert(slot, api);
+    }
+
+    fn client(&mut self, entry: &ClientEntry) {
+        let record = format!("client {}/{}", entry.realm, entry.client_id);
+        let Some(realm) = self.realms.get(&entry.realm).map(|realm| realm.id) else {
+            return self.fault(&record, "there is no such realm: put it into the document");
+        };
+        let known =
+            self.state(&entry.realm).and_then(|state| state.client_by_name(&entry.client_id)).cloned();
+        let before = known.as_deref().cloned();
+        if before.is_none() && !is_client_id(&entry.client_id) {
+            return self.fault(
+                &record,
+                "a client_id is 1 to 256 of A-Z a-z 0-9 - . _ ~ and does not begin with usr_",
+            );
+        }
+        let mut client = before.clone().unwrap_or_else(|| self.new_client(realm, entry));
+        set(&mut client.name, entry.name.clone());
+        set(&mut client.enabled, entry.enabled);
+        set(&mut client.auth_methods, entry.auth_methods.clone());
+        set(&mut client.assertion_audience_token_endpoint, entry.assertion_audience_token_endpoint);
+        set(&mut client.grant_types, entry.grant_types.clone());
+        set(&mut client.introspect_any, entry.introspect_any);
+        set(&mut client.revocation_cascade, entry.revocation_cascade);
+        if entry.access_token_seconds.is_some() {
+            client.access_token_seconds = entry.access_token_seconds;
+        }
+        self.references(&record, entry, &mut client);
+        self.keys_of_client(&record, entry, &mut client);
+        self.check_client(&record, &client);
+        let mut differences = before.as_ref().map(|before| differences(before, &client));
+        let secret_changed = self.secret(&record, entry, &mut client);
+        if let (Some(differences), true) = (&mut differences, secret_changed) {
+            differences.push("client_secret: replaced".to_owned());
+        }
+        let changed = differences.as_ref().is_none_or(|differences| !differences.is_empty());
+        match &before {
+            None => {
+                let client_id = client.client_id.clone();
+                self.preconditions.push(Precondition::ClientIdFree { realm, client_id });
+            }
+            Some(before) if changed => {
+                self.unchanged(RecordKind::Client, before.id.as_number(), before.version)
+            }
+            Some(_) => {}
+        }
+        if changed {
+            client.version = before.as_ref().map_or(1, |before| before.version + 1);
+            let disabled = before.is_some_and(|before| before.enabled && !client.enabled);
+            let id = client.id.as_number();
+            self.writes.push(Write::PutClient(client));
+            if disabled {
+                self.writes.push(Write::Cut { kind: CutKind::Client, subject: id });
+            }
+        }
+        self.line(record, differences);
+    }
+
+    fn new_client(&self, realm: RealmId, entry: &ClientEntry) -> Client {
+        Client {
+            id: ClientId::from_number(self.mint.number()),
+            realm,
+            client_id: entry.client_id.clone(),
+            name: entry.client_id.clone(),
+            enabled: true,
+            cut_at: Seq::ZERO,
+            version: 0,
+            auth_methods: [ClientAuthMethod::ClientSecretBasic].into(),
+            secrets: Vec::new(),
+            jwks: None,
+            assertion_audience_token_endpoint: false,
+            grant_types: BTreeSet::new(),
+            allowed: BTreeMap::new(),
+            issuer_scopes: ScopeSet::empty(),
+            default_api: None,
+            api: None,
+            introspect_any: false,
+            access_token_seconds: None,
+            revocation_cascade: RevocationCascade::default(),
+        }
+    }
+
+    /// The APIs and scopes that a client names.
+    fn references(&mut self, record: &str, entry: &ClientEntry, client: &mut Client) {
+        if let Some(allowed) = &entry.allowed {
+            client.allowed.clear();
+            for (audience, scopes) in allowed {
+                let scopes = scope_set(scopes);
+                match (self.apis.get(&(entry.realm.clone(), audience.clone())).cloned(), scopes) {
+                    (None, _) => {
+                        self.fault(record, format_args!("allowed: there is no API {audience} in this realm"))
+                    }
+                    (_, Err(what)) => self.fault(record, format_args!("allowed: {what}")),
+                    (Some(api), Ok(scopes)) => {
+                        let unknown = scopes.difference(&api.scopes);
+                        if !unknown.is_empty() {
+                            self.fault(
+                                record,
+                                format_args!(
+                                    "allowed: the API {audience} defines no scope {}",
+                                    unknown.as_str()
+                                ),
+                            );
+                        }
+                        client.allowed.insert(api.id, scopes);
+                    }
+                }
+            }
+        }
+        if let Some(scopes) = &entry.issuer_scopes {
+            match scope_set(scopes) {
+                Ok(scopes) => client.issuer_scopes = scopes,
+                Err(what) => self.fault(record, format_args!("issuer_scopes: {what}")),
+            }
+        }
+        let mut named =
+            |member: &str, audience: &Option<String>, slot: &mut Option<ApiId>| match audience.as_deref() {
+                None => {}
+                Some("") => *slot = None,
+                Some(audience) => match self.apis.get(&(entry.realm.clone(), audience.to_owned())) {
+                    Some(api) => *slot = Some(api.id),
+                    None => self
+                        .faults
+                        .push(format!("{record}: {member}: there is no API {audience} in this realm")),
+                },
+            };
+        named("default_api", &entry.default_api, &mut client.default_api);
+        named("api", &entry.api, &mut client.api);
+    }
+
+    fn keys_of_client(&mut self, record: &str, entry: &ClientEntry, client: &mut Client) {
+        let Some(jwks) = &entry.jwks else { return };
+        let document = match serde_json::to_string(jwks) {
+            Ok(document) => document,
+            Err(error) => return self.fault(record, format_args!("jwks: {error}")),
+        };
+        match JwkSet::parse(document.as_bytes()) {
+            Ok(reading) if reading.skipped.is_empty() => client.jwks = Some(document),
+            Ok(_) => self.fault(
+                record,
+                "jwks: a key in it cannot be used (private, symmetric, weak, or of an unknown kind)",
+            ),
+            Err(error) => self.fault(record, format_args!("jwks: {error}")),
+        }
+    }
+
+    fn check_client(&mut self, record: &str, client: &Client) {
+        let public = client.auth_methods.contains(&ClientAuthMethod::None);
+        if client.auth_methods.is_empty() || (public && client.auth_methods.len() > 1) {
+            self.fault(record, "auth_methods names at least one method, and none stands alone");
+        }
+        if public && client.grant_types.contains(&GrantType::ClientCredentials) {
+            self.fault(record, "client_credentials is for confidential clients only");
+        }
+        if client.auth_methods.contains(&ClientAuthMethod::PrivateKeyJwt) && client.jwks.is_none() {
+            self.fault(record, "private_key_jwt needs jwks");
+        }
+        if client.default_api.is_some_and(|api| !client.allowed.contains_key(&api)) {
+            self.fault(record, "default_api is one of the APIs in allowed");
+        }
+        if client.access_token_seconds.is_some_and(|seconds| seconds == 0) {
+            self.fault(record, "access_token_seconds is at least 1");
+        }
+    }
+
+    /// Sets, keeps or makes the secret; whether it changed.
+    fn secret(&mut self, record: &str, entry: &ClientEntry, client: &mut Client) -> bool {
+        let wants_one = client.auth_methods.iter().any(|method| {
+            matches!(method, ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost)
+        });
+        if let Some(secret) = &entry.client_secret {
+            if !wants_one {
+                self.fault(record, "client_secret is given, and no method in auth_methods uses it");
+            }
+            if !(32..=limits::CLIENT_SECRET_BYTES_MAX).contains(&secret.len()) {
+                self.fault(record, "client_secret has at least 32 and at most 1024 characters; leave it out to get a random one");
+                return false;
+            }
+            let secret = Secret::new(secret.clone());
+            if client.secrets.iter().any(|hash| hash.matches(&secret)) {
+                return false;
+            }
+            client.secrets = vec![ClientSecretHash::of(&secret, self.mint)];
+            return true;
+        }
+        if wants_one && client.secrets.is_empty() {
+            let secret = self.mint.client_secret();
+            client.secrets = vec![ClientSecretHash::of(&secret, self.mint)];
+            let client_id = client.client_id.clone();
+            self.outcome.secrets.push(MadeSecret { realm: entry.realm.clone(), client_id, secret });
+            return true;
+        }
+        false
+    }
+
+    /// Makes the signing keys that the realms and APIs of this plan need and do not have.
+    fn keys(&mut self) {
+        let mut needed: BTreeMap<RealmName, Vec<Algorithm>> = BTreeMap::new();
+        for ((realm, _), api) in &self.apis {
+            if let TokenFormat::Jwt { algorithm, .. } = &api.token_format {
+                needed.entry(realm.clone()).or_default().push(algorithm.0);
+            }
+        }
+        for (name, realm) in &self.realms {
+            needed.entry(name.clone()).or_default().push(realm.signing_algorithm.0);
+        }
+        for (name, mut algorithms) in needed {
+            algorithms.sort_by_key(|algorithm| algorithm.name());
+            algorithms.dedup();
+            for algorithm in algorithms {
+                let there = self.state(&name).is_some_and(|state| state.active_key(algorithm).is_some());
+                let realm = self.realms.get(&name).map(|realm| realm.id);
+                if let (false, Some(realm)) = (there, realm) {
+                    self.key(&name, realm, algorithm);
+                }
+            }
+        }
+    }
+
+    fn key(&mut self, name: &RealmName, realm: RealmId, algorithm: Algorithm) {
+        let record = format!("key {name}/{}", algorithm.name());
+        let made = SigningKey::generate(algorithm).and_then(|key| Ok((key.to_pkcs8()?, key)));
+        let (der, key) = match made {
+            Ok(made) => made,
+            Err(error) => return self.fault(&record, error),
+        };
+        let label = key_label(realm, key.kid());
+        let wrapping_key = &self.service.node.environment().wrapping_key;
+        self.writes.push(Write::PutSigningKey(SigningKeyRecord {
+            id: KeyId::from_number(self.mint.number()),
+            realm,
+            kid: key.kid().to_owned(),
+            algorithm,
+            // Nobody can hold a key set without it: no token of this algorithm has been issued yet.
+            state: KeyState::Active,
+            created_at: self.mint.now(),
+            cut_at: Seq::ZERO,
+            wrapped_private_key: wrapping_key.wrap(&label, &der, self.mint),
+            version: 1,
+        }));
+        self.line(record, None);
+    }
+
+    fn unchanged(&mut self, kind: RecordKind, id: u64, version: u64) {
+        self.preconditions.push(Precondition::RecordUnchanged { kind, id, version });
+    }
+
+    fn line(&mut self, record: String, differences: Option<Vec<String>>) {
+        let verdict = match &differences {
+            None => Verdict::Made,
+            Some(differences) if differences.is_empty() => Verdict::Unchanged,
+            Some(_) => Verdict::Changed,
+        };
+        self.outcome.lines.push(Line { verdict, record, differences: differences.unwrap_or_default() });
+    }
+}
+
+/// The longest lifetime of a token, in seconds: ten years.
+const LIFETIME_SECONDS_MAX: u64 = 10 * 366 * 86_400;
+
+fn set<T>(slot: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *slot = value;
+    }
+}
+
+fn scope_set(scopes: &[String]) -> Result<ScopeSet, String> {
+    if let Some(scope) = scopes.iter().find(|scope| scope.contains(' ')) {
+        return Err(format!("the scope {scope:?} has a space in it: write one scope per item"));
+    }
+    ScopeSet::parse(&scopes.join(" ")).map_err(|error| error.to_string())
+}
+
+fn token_format(before: &TokenFormat, entry: &ApiEntry) -> TokenFormat {
+    let is_jwt = match entry.token_format {
+        Some(word) => word == TokenFormatWord::Jwt,
+        None => matches!(before, TokenFormat::Jwt { .. }),
+    };
+    if !is_jwt {
+        return TokenFormat::Opaque;
+    }
+    let (algorithm, typ, record) = match before {
+        TokenFormat::Jwt { algorithm, typ, record } => (*algorithm, typ.clone(), *record),
+        TokenFormat::Opaque => (SigningAlgorithm(Algorithm::Es256), TokenFormat::AT_JWT.to_owned(), true),
+    };
+    TokenFormat::Jwt {
+        algorithm: entry.algorithm.unwrap_or(algorithm),
+        typ: entry.typ.clone().unwrap_or(typ),
+        record: entry.record.unwrap_or(record),
+    }
+}
+
+fn is_client_id(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    (1..=limits::CLIENT_ID_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(allowed)
+        && !text.starts_with("usr_")
+}
+
+/// The members in which two records differ, without those that are secret.
+fn differences<T: serde::Serialize>(before: &T, after: &T) -> Vec<String> {
+    let members = |record: &T| match serde_json::to_value(record) {
+        Ok(serde_json::Value::Object(members)) => members,
+        _ => serde_json::Map::new(),
+    };
+    let (before, after) = (members(before), members(after));
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| before.get(*name) != after.get(*name) && *name != "secrets")
+        .map(|name| {
+            let show =
+                |value: Option<&serde_json::Value>| value.map_or("none".to_owned(), ToString::to_string);
+            format!("{name}: {} -> {}", show(before.get(name)), show(after.get(name)))
+        })
+        .collect()
+}

@@ -1,0 +1,394 @@
+//! Realms, APIs, clients and keys, whole and in memory, as one immutable value that is swapped when a record changes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lydian_domain::audience::Apis;
+use lydian_domain::secrets::{HandleCipher, RealmSecrets, RootKeys, WrappingKey};
+use lydian_domain::{
+    Api, ApiId, Client, ClientId, KeyId, KeyState, Realm, RealmId, RealmName, SigningKeyRecord,
+};
+use lydian_jose::{Algorithm, JwkSet, SigningKey};
+use lydian_oauth_types::metadata::ServerMetadata;
+use lydian_oauth_types::{ClientAuthMethod, GrantType, ResourceIndicator, ScopeSet, words};
+use lydian_storage::Record;
+
+use crate::install::key_label;
+
+/// What is needed to make the directory from records.
+pub struct DirectoryEnvironment {
+    /// The issuer identifier of the default realm.
+    pub issuer: String,
+    /// Opens the private keys.
+    pub wrapping_key: WrappingKey,
+    /// From which the secrets of realms are derived.
+    pub root_keys: RootKeys,
+}
+
+/// All realms.
+#[derive(Clone, Default)]
+pub struct Directory {
+    by_id: HashMap<RealmId, Arc<RealmState>>,
+    by_name: HashMap<String, RealmId>,
+    default_realm: Option<Arc<RealmState>>,
+}
+
+/// A realm with everything in it.
+pub struct RealmState {
+    /// The record.
+    pub realm: Realm,
+    /// Its issuer identifier.
+    pub issuer: String,
+    /// The address of its token endpoint.
+    pub token_endpoint: String,
+    /// What is derived for it.
+    pub secrets: Arc<RealmSecrets>,
+    /// The cipher behind the handles in tokens for the issuer itself.
+    pub issuer_handles: HandleCipher,
+    /// Its published keys as a JWK Set document.
+    pub jwks_document: Arc<str>,
+    /// Its metadata document (RFC 8414).
+    pub metadata_document: Arc<str>,
+    apis: HashMap<ApiId, Arc<ApiState>>,
+    apis_by_resource: HashMap<ResourceIndicator, ApiId>,
+    clients: HashMap<ClientId, Arc<Client>>,
+    clients_by_name: HashMap<String, Arc<Client>>,
+    client_keys: HashMap<ClientId, Arc<JwkSet>>,
+    keys: HashMap<KeyId, Arc<KeyEntry>>,
+    keys_by_kid: HashMap<String, KeyId>,
+}
+
+/// An API with what is derived for it.
+pub struct ApiState {
+    /// The record.
+    pub api: Api,
+    /// The cipher behind the handles that it sees.
+    pub handles: HandleCipher,
+}
+
+/// A signing key, opened.
+pub struct KeyEntry {
+    /// The record.
+    pub record: SigningKeyRecord,
+    /// The key pair.
+    pub key: SigningKey,
+}
+
+impl Directory {
+    /// The directory of these records.
+    pub fn build(environment: &DirectoryEnvironment, records: Vec<Record>) -> Self {
+        Self::default().with_records(environment, records)
+    }
+
+    /// This directory with these records put in or replaced.
+    #[must_use]
+    pub fn with_records(&self, environment: &DirectoryEnvironment, records: Vec<Record>) -> Self {
+        let mut drafts: HashMap<RealmId, Draft> = HashMap::new();
+        for record in records {
+            let realm = match &record {
+                Record::Api(api) => api.realm,
+                Record::Client(client) => client.realm,
+                Record::Key(key) => key.realm,
+                Record::Realm(realm) => realm.id,
+            };
+            let draft = drafts.entry(realm).or_insert_with(|| Draft::of(self.by_id.get(&realm)));
+            draft.put(record, environment, realm);
+        }
+        let mut directory = self.clone();
+        for draft in drafts.into_values() {
+            let Some(state) = draft.finish(environment) else {
+                // Records of a realm arrive after the realm; without it nobody could reach them.
+                continue;
+            };
+            directory.put(Arc::new(state));
+        }
+        directory
+    }
+
+    /// The realm at `/oauth2/...`, while it is enabled.
+    pub fn default_realm(&self) -> Option<&Arc<RealmState>> {
+        self.default_realm.as_ref().filter(|state| state.realm.enabled)
+    }
+
+    /// The realm of this name, while it is enabled.
+    pub fn find(&self, name: &str) -> Option<&Arc<RealmState>> {
+        self.find_any(name).filter(|state| state.realm.enabled)
+    }
+
+    /// The realm of this name, enabled or not.
+    pub fn find_any(&self, name: &str) -> Option<&Arc<RealmState>> {
+        self.by_id.get(self.by_name.get(name)?)
+    }
+
+    /// All realms, in order of their names.
+    pub fn realms(&self) -> Vec<&Arc<RealmState>> {
+        let mut realms: Vec<_> = self.by_id.values().collect();
+        realms.sort_by(|one, other| one.realm.name.cmp(&other.realm.name));
+        realms
+    }
+
+    fn put(&mut self, state: Arc<RealmState>) {
+        if state.realm.name.is_default() {
+            self.default_realm = Some(Arc::clone(&state));
+        }
+        self.by_name.insert(state.realm.name.as_str().to_owned(), state.realm.id);
+        self.by_id.insert(state.realm.id, state);
+    }
+}
+
+impl RealmState {
+    /// The client of this name on the wire.
+    pub fn client_by_name(&self, client_id: &str) -> Option<&Arc<Client>> {
+        self.clients_by_name.get(client_id)
+    }
+
+    /// The client of this id.
+    pub fn client(&self, id: ClientId) -> Option<&Arc<Client>> {
+        self.clients.get(&id)
+    }
+
+    /// All clients, in no order.
+    pub fn clients(&self) -> impl Iterator<Item = &Arc<Client>> {
+        self.clients.values()
+    }
+
+    /// The keys of a client, for `private_key_jwt`.
+    pub fn client_keys(&self, id: ClientId) -> Option<&Arc<JwkSet>> {
+        self.client_keys.get(&id)
+    }
+
+    /// The API of this id, enabled or not.
+    pub fn api(&self, id: ApiId) -> Option<&Arc<ApiState>> {
+        self.apis.get(&id)
+    }
+
+    /// The API of this audience, enabled or not.
+    pub fn api_by_audience(&self, audience: &str) -> Option<&Arc<ApiState>> {
+        let id = self.apis_by_resource.get(&ResourceIndicator::parse(audience)?)?;
+        self.apis.get(id).filter(|state| state.api.audience == audience)
+    }
+
+    /// The API that a resource indicator means, enabled or not.
+    pub fn api_by_resource(&self, resource: &ResourceIndicator) -> Option<&Arc<ApiState>> {
+        self.apis.get(self.apis_by_resource.get(resource)?)
+    }
+
+    /// All APIs, in no order.
+    pub fn apis(&self) -> impl Iterator<Item = &Arc<ApiState>> {
+        self.apis.values()
+    }
+
+    /// The key of this id, in whatever state.
+    pub fn key(&self, id: KeyId) -> Option<&Arc<KeyEntry>> {
+        self.keys.get(&id)
+    }
+
+    /// The key of this `kid`, in whatever state.
+    pub fn key_by_kid(&self, kid: &str) -> Option<&Arc<KeyEntry>> {
+        self.keys.get(self.keys_by_kid.get(kid)?)
+    }
+
+    /// The key that signs with this algorithm now: the newest active one.
+    pub fn active_key(&self, algorithm: Algorithm) -> Option<&Arc<KeyEntry>> {
+        self.keys
+            .values()
+            .filter(|entry| entry.record.algorithm == algorithm && entry.record.state == KeyState::Active)
+            .max_by_key(|entry| (entry.record.created_at, entry.record.id))
+    }
+
+    /// The cipher behind the handles that an audience sees.
+    pub fn handles(&self, api: Option<&ApiState>) -> HandleCipher {
+        api.map_or_else(|| self.issuer_handles.clone(), |state| state.handles.clone())
+    }
+
+    /// The scopes that the issuer itself defines.
+    pub fn issuer_scopes() -> ScopeSet {
+        [words::INTROSPECT_SCOPE, words::INTROSPECT_SCOPE_OF_MIGRANTS].into_iter().collect()
+    }
+}
+
+impl Apis for RealmState {
+    fn by_id(&self, id: ApiId) -> Option<&Api> {
+        self.apis.get(&id).map(|state| &state.api).filter(|api| api.enabled)
+    }
+
+    fn by_resource(&self, resource: &ResourceIndicator) -> Option<&Api> {
+        self.api_by_resource(resource).map(|state| &state.api).filter(|api| api.enabled)
+    }
+}
+
+/// A realm under construction. Its maps are copied: what they hold is shared.
+struct Draft {
+    realm: Option<Realm>,
+    secrets: Option<Arc<RealmSecrets>>,
+    apis: HashMap<ApiId, Arc<ApiState>>,
+    clients: HashMap<ClientId, Arc<Client>>,
+    clients_by_name: HashMap<String, Arc<Client>>,
+    client_keys: HashMap<ClientId, Arc<JwkSet>>,
+    keys: HashMap<KeyId, Arc<KeyEntry>>,
+}
+
+impl Draft {
+    fn of(state: Option<&Arc<RealmState>>) -> Self {
+        match state {
+            Some(state) => Self {
+                realm: Some(state.realm.clone()),
+                secrets: Some(Arc::clone(&state.secrets)),
+                apis: state.apis.clone(),
+                clients: state.clients.clone(),
+                clients_by_name: state.clients_by_name.clone(),
+                client_keys: state.client_keys.clone(),
+                keys: state.keys.clone(),
+            },
+            None => Self {
+                realm: None,
+                secrets: None,
+                apis: HashMap::new(),
+                clients: HashMap::new(),
+                clients_by_name: HashMap::new(),
+                client_keys: HashMap::new(),
+                keys: HashMap::new(),
+            },
+        }
+    }
+
+    fn put(&mut self, record: Record, environment: &DirectoryEnvironment, realm: RealmId) {
+        match record {
+            Record::Api(api) => {
+                let secrets = self.secrets(environment, realm);
+                let handles = secrets.subject_handles(Some(api.id));
+                self.apis.insert(api.id, Arc::new(ApiState { api, handles }));
+            }
+            Record::Client(client) => self.put_client(client),
+            Record::Key(record) => self.put_key(record, environment),
+            Record::Realm(realm) => self.realm = Some(realm),
+        }
+    }
+
+    fn put_client(&mut self, client: Client) {
+        self.client_keys.remove(&client.id);
+        if let Some(document) = &client.jwks {
+            match JwkSet::parse(document.as_bytes()) {
+                Ok(reading) => {
+                    self.client_keys.insert(client.id, Arc::new(reading.keys));
+                }
+                Err(error) => {
+                    tracing::warn!(client = %client.id, %error, "the keys of a client cannot be used")
+                }
+            }
+        }
+        let client = Arc::new(client);
+        self.clients_by_name.insert(client.client_id.clone(), Arc::clone(&client));
+        self.clients.insert(client.id, client);
+    }
+
+    fn put_key(&mut self, record: SigningKeyRecord, environment: &DirectoryEnvironment) {
+        let label = key_label(record.realm, &record.kid);
+        let opened = environment
+            .wrapping_key
+            .unwrap(&label, &record.wrapped_private_key)
+            .map_err(|error| error.to_string())
+            .and_then(|der| {
+                SigningKey::from_pkcs8(record.algorithm, &der).map_err(|error| error.to_string())
+            });
+        match opened {
+            Ok(key) => {
+                self.keys.insert(record.id, Arc::new(KeyEntry { record, key }));
+            }
+            Err(error) => tracing::error!(kid = record.kid, error, "a signing key cannot be opened"),
+        }
+    }
+
+    fn secrets(&mut self, environment: &DirectoryEnvironment, realm: RealmId) -> &Arc<RealmSecrets> {
+        self.secrets.get_or_insert_with(|| Arc::new(RealmSecrets::derive(&environment.root_keys, realm)))
+    }
+
+    fn finish(mut self, environment: &DirectoryEnvironment) -> Option<RealmState> {
+        let realm = self.realm.take()?;
+        let secrets = Arc::clone(self.secrets(environment, realm.id));
+        let places = Places::of(&environment.issuer, &realm.name);
+        let metadata = metadata(&places, &self.apis);
+        let mut published: Vec<&Arc<KeyEntry>> =
+            self.keys.values().filter(|entry| entry.record.state.is_published()).collect();
+        published.sort_by_key(|entry| (entry.record.created_at, entry.record.id));
+        let jwks: Vec<String> =
+            published.iter().map(|entry| entry.key.verifying_key().to_jwk_json()).collect();
+        Some(RealmState {
+            issuer_handles: secrets.subject_handles(None),
+            jwks_document: format!("{{\"keys\":[{}]}}", jwks.join(",")).into(),
+            metadata_document: serde_json::to_string(&metadata).expect("strings always serialise").into(),
+            issuer: places.issuer,
+            token_endpoint: places.token_endpoint,
+            apis_by_resource: self
+                .apis
+                .values()
+                .filter_map(|state| Some((ResourceIndicator::parse(&state.api.audience)?, state.api.id)))
+                .collect(),
+            keys_by_kid: self
+                .keys
+                .values()
+                .map(|entry| (entry.record.kid.clone(), entry.record.id))
+                .collect(),
+            secrets,
+            realm,
+            apis: self.apis,
+            clients: self.clients,
+            clients_by_name: self.clients_by_name,
+            client_keys: self.client_keys,
+            keys: self.keys,
+        })
+    }
+}
+
+/// The addresses of a realm's endpoints.
+struct Places {
+    issuer: String,
+    token_endpoint: String,
+    base: String,
+}
+
+impl Places {
+    fn of(default_issuer: &str, realm: &RealmName) -> Self {
+        let base = default_issuer.trim_end_matches('/');
+        let (issuer, base) = if realm.is_default() {
+            (default_issuer.to_owned(), base.to_owned())
+        } else {
+            let base = format!("{base}/t/{realm}");
+            (base.clone(), base)
+        };
+        Self { issuer, token_endpoint: format!("{base}/oauth2/token"), base }
+    }
+}
+
+fn metadata(places: &Places, apis: &HashMap<ApiId, Arc<ApiState>>) -> ServerMetadata {
+    let methods = || -> Vec<String> {
+        ClientAuthMethod::OFFERED.iter().map(|method| method.as_str().to_owned()).collect()
+    };
+    let algorithms =
+        || -> Vec<String> { Algorithm::ALL.iter().map(|algorithm| algorithm.name().to_owned()).collect() };
+    let scopes = apis
+        .values()
+        .filter(|state| state.api.enabled)
+        .fold(RealmState::issuer_scopes(), |scopes, state| scopes.union(&state.api.scopes));
+    let mut introspection_methods = methods();
+    introspection_methods.push("Bearer".to_owned());
+    ServerMetadata {
+        issuer: places.issuer.clone(),
+        token_endpoint: places.token_endpoint.clone(),
+        jwks_uri: format!("{}/oauth2/jwks", places.base),
+        introspection_endpoint: format!("{}/oauth2/introspect", places.base),
+        revocation_endpoint: format!("{}/oauth2/revoke", places.base),
+        response_types_supported: Vec::new(),
+        grant_types_supported: GrantType::OFFERED.iter().map(|grant| grant.as_str().to_owned()).collect(),
+        scopes_supported: scopes.iter().map(str::to_owned).collect(),
+        token_endpoint_auth_methods_supported: methods(),
+        token_endpoint_auth_signing_alg_values_supported: algorithms(),
+        introspection_endpoint_auth_methods_supported: introspection_methods,
+        introspection_endpoint_auth_signing_alg_values_supported: algorithms(),
+        revocation_endpoint_auth_methods_supported: methods(),
+        revocation_endpoint_auth_signing_alg_values_supported: algorithms(),
+        request_uri_parameter_supported: false,
+        request_parameter_supported: false,
+        claims_parameter_supported: false,
+    }
+}

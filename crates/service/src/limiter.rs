@@ -1,0 +1,154 @@
+//! Slows down callers that fail too often, and costs nothing while nobody does.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use lydian_primitives::BootInstant;
+use parking_lot::Mutex;
+
+/// The most callers that are remembered; beyond it those that have recovered are dropped, and then the oldest.
+const CALLERS_MAX: usize = 100_000;
+
+/// How often something may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// In the long run.
+    pub per_second: u32,
+    /// At once.
+    pub burst: u32,
+}
+
+impl Rate {
+    /// The time that one event costs.
+    fn interval(self) -> Duration {
+        Duration::from_secs(1) / self.per_second.max(1)
+    }
+
+    /// How much may be owed.
+    fn tolerance(self) -> Duration {
+        self.interval() * self.burst.max(1)
+    }
+}
+
+/// Counts failures by caller (GCRA): each costs time, and who owes too much has to wait. It always recovers.
+pub struct Limiter {
+    rate: Rate,
+    hasher: RandomState,
+    callers: AtomicUsize,
+    /// By hash of the caller: when all its failures are paid for.
+    paid_at: Mutex<HashMap<u64, BootInstant>>,
+}
+
+impl Limiter {
+    /// A limiter with this rate.
+    pub fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            hasher: RandomState::new(),
+            callers: AtomicUsize::new(0),
+            paid_at: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Whether a caller may try again; while nobody has failed this is one load.
+    ///
+    /// # Errors
+    ///
+    /// The time after which it may.
+    pub fn check(&self, caller: &impl Hash, boot_now: BootInstant) -> Result<(), Duration> {
+        if self.callers.load(Ordering::Acquire) == 0 {
+            return Ok(());
+        }
+        let paid_at = self.paid_at.lock().get(&self.hasher.hash_one(caller)).copied();
+        let Some(paid_at) = paid_at else {
+            return Ok(());
+        };
+        let owed = paid_at.since(boot_now);
+        let limit = self.rate.tolerance();
+        if owed + self.rate.interval() > limit {
+            Err((owed + self.rate.interval()).saturating_sub(limit))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Counts a failure of a caller.
+    pub fn count(&self, caller: &impl Hash, boot_now: BootInstant) {
+        let mut paid_at = self.paid_at.lock();
+        if paid_at.len() >= CALLERS_MAX {
+            paid_at.retain(|_, paid_at| *paid_at > boot_now);
+            if paid_at.len() >= CALLERS_MAX
+                && let Some(oldest) = paid_at.iter().min_by_key(|(_, at)| **at).map(|(caller, _)| *caller)
+            {
+                paid_at.remove(&oldest);
+            }
+        }
+        let entry = paid_at.entry(self.hasher.hash_one(caller)).or_insert(boot_now);
+        *entry = (*entry).max(boot_now).plus(self.rate.interval());
+        self.callers.store(paid_at.len(), Ordering::Release);
+    }
+
+    /// Forgets the callers that have recovered.
+    pub fn sweep(&self, boot_now: BootInstant) {
+        if self.callers.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut paid_at = self.paid_at.lock();
+        paid_at.retain(|_, paid_at| *paid_at > boot_now);
+        self.callers.store(paid_at.len(), Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { per_second: 10, burst: 3 };
+
+    fn at(milliseconds: u64) -> BootInstant {
+        BootInstant::from_nanoseconds(milliseconds * 1_000_000)
+    }
+
+    fn failed(times: usize, milliseconds: u64) -> Limiter {
+        let limiter = Limiter::new(RATE);
+        (0..times).for_each(|_| limiter.count(&"caller", at(milliseconds)));
+        limiter
+    }
+
+    #[test]
+    fn oau_04_a_caller_waits_after_its_burst_and_another_one_does_not() {
+        assert!(failed(2, 1_000).check(&"caller", at(1_000)).is_ok());
+        let limiter = failed(3, 1_000);
+        assert_eq!(limiter.check(&"caller", at(1_000)), Err(Duration::from_millis(100)));
+        assert!(limiter.check(&"other", at(1_000)).is_ok());
+    }
+
+    #[test]
+    fn it_recovers_with_time_and_never_locks_for_ever() {
+        let limiter = failed(3, 1_000);
+        assert!(limiter.check(&"caller", at(1_099)).is_err());
+        assert!(limiter.check(&"caller", at(1_100)).is_ok());
+        let flooded = failed(50, 1_000);
+        assert!(flooded.check(&"caller", at(1_000 + 50 * 100)).is_ok());
+    }
+
+    #[test]
+    fn who_has_recovered_is_forgotten() {
+        let limiter = failed(3, 1_000);
+        limiter.sweep(at(1_200));
+        assert_eq!(limiter.callers.load(Ordering::Acquire), 1);
+        limiter.sweep(at(1_300));
+        assert_eq!(limiter.callers.load(Ordering::Acquire), 0);
+    }
+
+    #[test]
+    fn the_number_of_callers_is_bounded() {
+        let limiter = Limiter::new(RATE);
+        for caller in 0..CALLERS_MAX + 10 {
+            limiter.count(&caller, at(1));
+        }
+        assert!(limiter.callers.load(Ordering::Acquire) <= CALLERS_MAX);
+    }
+}

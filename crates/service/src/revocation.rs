@@ -1,0 +1,78 @@
+//! Revocation (RFC 7009): find the token, decide what dies, commit, and acknowledge only then.
+
+use std::sync::Arc;
+
+use lydian_domain::authenticate::AuthenticatedClient;
+use lydian_domain::introspect::Inspected;
+use lydian_domain::revoke::{self, Revocation};
+use lydian_oauth_types::TokenTypeHint;
+use lydian_revocation::{CutKind, Seq};
+use lydian_storage::{Change, Write};
+
+use crate::directory::RealmState;
+use crate::error::ServiceError;
+use crate::introspection::Found;
+use crate::{Moment, Service};
+
+impl Service {
+    /// Revokes a token of this client. Unknown and dead tokens are a success (RFC 7009 §2.2).
+    ///
+    /// When it returns, no request that arrives afterwards is answered "active".
+    ///
+    /// # Errors
+    ///
+    /// A refusal for a token of another client; unavailable when the revocation is not durable.
+    pub async fn revoke(
+        &self,
+        realm: &Arc<RealmState>,
+        client: &AuthenticatedClient,
+        token: &str,
+        hint: Option<TokenTypeHint>,
+        moment: &Moment,
+    ) -> Result<(), ServiceError> {
+        let caller_id = (realm.realm.id, client.client().id);
+        self.unknown_tokens.check(&caller_id, moment.boot_now).map_err(ServiceError::TooManyRequests)?;
+        let (revocation, marked, expires_at, coordinates) =
+            match self.find_token(realm, token, hint, moment).await? {
+                Found::Unknown => {
+                    self.unknown_tokens.count(&caller_id, moment.boot_now);
+                    return Ok(());
+                }
+                Found::Access(facts) => {
+                    let token = &facts.token;
+                    let revocation = revoke::revoke(client.client(), Inspected::Access(token))?;
+                    (revocation, token.revoked_at, token.expires_at, token.coordinates())
+                }
+                Found::Refresh(stored) => {
+                    let token = &stored.token;
+                    let revocation = revoke::revoke(client.client(), Inspected::Refresh(token))?;
+                    let grant_cut = stored.parents.grant.as_ref().map_or(Seq::ZERO, |grant| grant.cut_at);
+                    let marked = token.revoked_at.or((token.minted_at < grant_cut).then_some(grant_cut));
+                    (revocation, marked, token.expires_at, token.coordinates())
+                }
+            };
+        let dead = marked.is_some()
+            || expires_at <= moment.now
+            || self.view(self.clock().boot_now())?.death_of(&coordinates).is_some();
+        // One token that is dead already needs no second death; a family is cut all the same, unless it was.
+        if dead && (matches!(revocation, Revocation::Token { .. }) || marked.is_some()) {
+            return Ok(());
+        }
+        self.kill(revocation, moment).await
+    }
+
+    /// Kills a token or a family, and returns when every node knows it.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unavailable`] when it is not durable, or when that is not known.
+    pub async fn kill(&self, revocation: Revocation, moment: &Moment) -> Result<(), ServiceError> {
+        let write = match revocation {
+            Revocation::Grant(grant) => Write::Cut { kind: CutKind::Grant, subject: grant.as_number() },
+            Revocation::Token { id, expires_at } => Write::RevokeToken { token: id, expires_at },
+        };
+        let change = Change { preconditions: Vec::new(), writes: vec![write], at: moment.now };
+        self.storage.apply(change).await?;
+        Ok(())
+    }
+}
