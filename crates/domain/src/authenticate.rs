@@ -70,6 +70,23 @@ pub fn authenticate_by_secret(
     Ok(AuthenticatedClient { client: Arc::clone(client), by: AuthenticatedBy::Credentials(method) })
 }
 
+/// Identifies a public client by its name alone (RFC 6749 §3.2.1). It proves nothing, so it may do little.
+///
+/// # Errors
+///
+/// A [`Refusal`] for an unknown, disabled or confidential client: who has credentials must use them.
+pub fn identify_public_client(client: Option<&Arc<Client>>) -> Result<AuthenticatedClient, Refusal> {
+    let client = client.ok_or(Refusal::ClientUnknown)?;
+    if !client.auth_methods.contains(&ClientAuthMethod::None) {
+        return Err(Refusal::ClientMethodNotRegistered);
+    }
+    if !client.enabled {
+        return Err(Refusal::ClientDisabled);
+    }
+    let by = AuthenticatedBy::Credentials(ClientAuthMethod::None);
+    Ok(AuthenticatedClient { client: Arc::clone(client), by })
+}
+
 /// What an assertion must be addressed to.
 #[derive(Clone, Copy, Debug)]
 pub struct AssertionAudiences<'a> {

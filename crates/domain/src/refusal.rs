@@ -11,6 +11,8 @@ pub enum Refusal {
     AuthenticationMethodsMixed,
     /// The scheme of the Authorization header is not offered.
     AuthenticationSchemeUnknown,
+    /// The Basic credentials cannot be read (RFC 6749 §2.3.1).
+    BasicMalformed,
     /// The Bearer token used as a credential is not active (RFC 6750 §3.1).
     BearerInactive,
     /// The Bearer token used as a credential is malformed (RFC 6750 §3.1).
@@ -45,6 +47,8 @@ pub enum Refusal {
     GrantTypeMissing,
     /// The grant type is not offered (RFC 6749 §5.2).
     GrantTypeUnsupported,
+    /// A parameter that belongs into the body stands in the query.
+    ParameterInQuery,
     /// A parameter stands more than once (RFC 6749 §3.2).
     ParameterRepeated,
     /// Two different resources for one token (RFC 8707 §2).
@@ -71,9 +75,10 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::AuthenticationMethodsMixed,
         Self::AuthenticationSchemeUnknown,
+        Self::BasicMalformed,
         Self::BearerInactive,
         Self::BearerMalformed,
         Self::BearerScopeMissing,
@@ -91,6 +96,7 @@ impl Refusal {
         Self::GrantTypeNotAllowed,
         Self::GrantTypeMissing,
         Self::GrantTypeUnsupported,
+        Self::ParameterInQuery,
         Self::ParameterRepeated,
         Self::ResourceAmbiguous,
         Self::ResourceMalformed,
@@ -111,11 +117,13 @@ impl Refusal {
             | Self::BodyNotForm
             | Self::FormMalformed
             | Self::GrantTypeMissing
+            | Self::ParameterInQuery
             | Self::ParameterRepeated
             | Self::TokenMissing
             | Self::TokenTooLarge
             | Self::TooManyParameters => ErrorCode::InvalidRequest,
             Self::AuthenticationSchemeUnknown
+            | Self::BasicMalformed
             | Self::ClientAssertionInvalid
             | Self::ClientAssertionReplayed
             | Self::ClientAssertionTypeUnknown
@@ -142,6 +150,7 @@ impl Refusal {
         match self {
             Self::AuthenticationMethodsMixed => "use one method of client authentication in a request",
             Self::AuthenticationSchemeUnknown
+            | Self::BasicMalformed
             | Self::ClientAssertionInvalid
             | Self::ClientAssertionReplayed
             | Self::ClientAssertionTypeUnknown
@@ -158,6 +167,7 @@ impl Refusal {
             Self::GrantTypeMissing => "the parameter grant_type is missing",
             Self::GrantTypeNotAllowed => "the client may not use this grant type",
             Self::GrantTypeUnsupported => "the grant type is not offered",
+            Self::ParameterInQuery => "send parameters in the body, not in the address",
             Self::ParameterRepeated => "a parameter is sent more than once",
             Self::ResourceAmbiguous => "a token is for one resource",
             Self::ResourceMalformed => "the resource must be an absolute URI without a fragment",

@@ -1,4 +1,105 @@
-//! The endpoints: routes, request parsing, error responses.
+//! The endpoints: routes, request parsing, answers and error responses.
+//!
+//! A handler translates and nothing else: it reads a request, calls one use case of `service`, and writes what came out. Start
+//! with [`routes`], which lists every path; [`error_response`] is the one place that turns a refusal into status, headers
+//! and JSON.
 #![forbid(unsafe_code)]
 
 pub mod body;
+pub mod counters;
+pub mod credentials;
+pub mod error_response;
+pub mod form_request;
+pub mod introspect;
+pub mod introspection_answer;
+pub mod published;
+pub mod response;
+pub mod revoke;
+pub mod routes;
+pub mod token;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body::Body;
+use http_body_util::Full;
+use lydian_service::{RealmState, Service};
+
+pub use counters::Counters;
+
+use crate::error_response::Problem;
+use crate::routes::{Endpoint, Route};
+
+/// An answer with its whole body.
+pub type Answer = Response<Full<Bytes>>;
+
+/// Every endpoint over one service.
+pub struct Endpoints {
+    service: Arc<Service>,
+    counters: Arc<Counters>,
+}
+
+impl Endpoints {
+    /// The endpoints of a service.
+    pub fn new(service: Arc<Service>, counters: Arc<Counters>) -> Self {
+        Self { service, counters }
+    }
+
+    /// Answers one request: finds the route, calls its handler, and counts.
+    pub async fn respond<B>(&self, request: Request<B>, peer: IpAddr) -> Answer
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let (head, body) = request.into_parts();
+        let route = routes::find(head.uri.path());
+        let endpoint = route.map(|route| route.endpoint);
+        let result = match route {
+            None => Err(Problem::NotFound),
+            Some(route) if !route.endpoint.allows(&head.method) => {
+                Err(Problem::MethodNotAllowed(route.endpoint))
+            }
+            Some(route) => self.handle(route, &head, body, peer).await,
+        };
+        let answer = result.unwrap_or_else(|problem| {
+            self.counters.count_problem(&problem);
+            error_response::render(&problem)
+        });
+        self.counters.count_answer(endpoint, answer.status());
+        if head.method == Method::HEAD { response::without_body(answer) } else { answer }
+    }
+
+    async fn handle<B>(
+        &self,
+        route: Route<'_>,
+        head: &http::request::Parts,
+        body: B,
+        peer: IpAddr,
+    ) -> Result<Answer, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        match route.endpoint {
+            Endpoint::Introspect => {
+                introspect::handle(&self.service, &self.counters, route.realm, head, body, peer).await
+            }
+            Endpoint::Jwks => Ok(published::jwks(&*find_realm(&self.service, route.realm)?, &head.headers)),
+            Endpoint::Metadata => {
+                Ok(published::metadata(&*find_realm(&self.service, route.realm)?, &head.headers))
+            }
+            Endpoint::Revoke => revoke::handle(&self.service, route.realm, head, body, peer).await,
+            Endpoint::Token => token::handle(&self.service, route.realm, head, body, peer).await,
+        }
+    }
+}
+
+/// The realm of a route, while it is enabled.
+pub(crate) fn find_realm(service: &Service, name: Option<&str>) -> Result<Arc<RealmState>, Problem> {
+    let directory = service.directory();
+    let realm = match name {
+        None => directory.default_realm(),
+        Some(name) => directory.find(name),
+    };
+    realm.map(Arc::clone).ok_or(Problem::NotFound)
+}

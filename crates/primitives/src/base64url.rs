@@ -23,6 +23,13 @@ pub fn encode_into(bytes: &[u8], text: &mut String) {
     STRICT.encode_string(bytes, text);
 }
 
+/// Appends the text for a handle of 16 bytes, 22 characters, to `text`.
+pub fn encode_array_into(bytes: [u8; 16], text: &mut Vec<u8>) {
+    let mut buffer = [0_u8; 22];
+    let length = STRICT.encode_slice(bytes, &mut buffer).unwrap_or(0);
+    text.extend_from_slice(&buffer[..length]);
+}
+
 /// The bytes of `text`, or `None` when it is not the one canonical text for them.
 pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     STRICT.decode(text).ok()

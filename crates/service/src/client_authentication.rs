@@ -32,6 +32,11 @@ pub enum ClientCredentials<'a> {
         /// The parameter `client_id`, when it was sent: it must be the same client.
         client_id: Option<&'a str>,
     },
+    /// The name alone: a public client.
+    Name {
+        /// The name on the wire.
+        client_id: &'a str,
+    },
     /// Name and secret.
     Secret {
         /// In which place they came.
@@ -96,6 +101,15 @@ impl Service {
         match credentials {
             ClientCredentials::Assertion { assertion, client_id } => {
                 self.authenticate_by_assertion(realm, assertion, *client_id, peer, moment)
+            }
+            ClientCredentials::Name { client_id } => {
+                let source = (realm.realm.id, peer, *client_id);
+                self.failed_authentications
+                    .check(&source, moment.boot_now)
+                    .map_err(ServiceError::TooManyRequests)?;
+                authenticate::identify_public_client(realm.client_by_name(client_id))
+                    .map(|client| (client, None))
+                    .map_err(|refusal| self.failed(&source, refusal, moment))
             }
             ClientCredentials::Secret { method, client_id, secret } => {
                 let source = (realm.realm.id, peer, *client_id);

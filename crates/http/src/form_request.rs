@@ -1,0 +1,101 @@
+//! Reading a form request: type, query, body (RFC 6749 §3.2, appendix B).
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http_body::Body;
+use lydian_domain::Refusal;
+use lydian_oauth_types::{Form, FormError};
+use lydian_primitives::limits;
+
+use crate::body;
+use crate::credentials::scheme_of;
+use crate::error_response::Problem;
+
+/// Parameters that mean something to us. In a query they would end up in logs, so a request that has one there is refused.
+const NOT_IN_QUERY: [&str; 11] = [
+    "access_token",
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "client_secret",
+    "code",
+    "grant_type",
+    "password",
+    "refresh_token",
+    "token",
+    "username",
+];
+
+/// Reads the body of a form request whole. Nothing else of the request may be trusted before this is done.
+///
+/// # Errors
+///
+/// A [`Problem`] for another content type, parameters in the query, or a body beyond its limits.
+pub async fn read<B>(head: &Parts, body: B) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let refuse = |refusal| refused(head, refusal);
+    if !is_form(head) {
+        return Err(refuse(Refusal::BodyNotForm));
+    }
+    if head.uri.query().is_some_and(names_a_parameter) {
+        return Err(refuse(Refusal::ParameterInQuery));
+    }
+    Ok(body::read_body(body, limits::BODY_BYTES_MAX, limits::BODY_IDLE_TIMEOUT).await?)
+}
+
+/// Reads the parameters.
+///
+/// # Errors
+///
+/// A refusal by cause.
+pub fn parse<'a>(head: &Parts, body: &'a [u8], may_repeat: &[&str]) -> Result<Form<'a>, Problem> {
+    Form::parse(body, may_repeat).map_err(|error| {
+        let refusal = match error {
+            FormError::Encoding => Refusal::FormMalformed,
+            FormError::Repeated => Refusal::ParameterRepeated,
+            FormError::TooMany => Refusal::TooManyParameters,
+        };
+        refused(head, refusal)
+    })
+}
+
+/// A refusal that is no question of credentials.
+pub fn refused(head: &Parts, refusal: Refusal) -> Problem {
+    Problem::Refused { refusal, scheme: scheme_of(head), bearer_is_offered: false }
+}
+
+/// `application/x-www-form-urlencoded`, with any parameters but another charset than UTF-8.
+fn is_form(head: &Parts) -> bool {
+    let mut values = head.headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
+    let value = value.as_bytes();
+    if value.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+        return true;
+    }
+    let Ok(value) = std::str::from_utf8(value) else {
+        return false;
+    };
+    let mut parts = value.split(';').map(str::trim);
+    let is_type =
+        parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    is_type
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+                value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        })
+}
+
+fn names_a_parameter(query: &str) -> bool {
+    query.split('&').any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        let name = lydian_oauth_types::form::decode(name.as_bytes()).unwrap_or_default();
+        NOT_IN_QUERY.contains(&name.as_ref())
+    })
+}

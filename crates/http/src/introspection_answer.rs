@@ -1,0 +1,129 @@
+//! The members of an introspection answer (RFC 7662 §2.2), written straight into the bytes of the response.
+
+use lydian_domain::introspect::Inspected;
+use lydian_domain::secrets::SubjectKind;
+use lydian_domain::{AccessToken, RefreshToken, issue};
+use lydian_primitives::base64url;
+use lydian_service::ActiveToken;
+
+/// Writes the answer for a token that is active and visible.
+pub fn write(active: &ActiveToken<'_>) -> Vec<u8> {
+    let mut answer = Members::open();
+    match active.visible.token {
+        Inspected::Access(token) => access_token(&mut answer, active, token),
+        Inspected::Refresh(token) => refresh_token(&mut answer, active, token),
+    }
+    answer.close()
+}
+
+fn access_token(answer: &mut Members, active: &ActiveToken<'_>, token: &AccessToken) {
+    if active.realm.realm.reference_members {
+        answer.plain("aut", issue::aut(token));
+    }
+    answer.plain("token_type", "Bearer");
+    answer.text("client_id", &active.client.client_id);
+    if let Some(username) = active.username {
+        answer.text("username", username);
+    }
+    if !active.visible.scope.is_empty() {
+        answer.plain("scope", active.visible.scope.as_str());
+    }
+    answer.number("iat", token.issued_at.as_unix_seconds());
+    answer.number("nbf", token.issued_at.as_unix_seconds());
+    answer.number("exp", token.expires_at.as_unix_seconds());
+    answer.text("sub", active.subject.unwrap_or(&active.client.client_id));
+    answer.text("iss", &active.realm.issuer);
+    answer.text("aud", active.api.map_or(active.realm.issuer.as_str(), |state| state.api.audience.as_str()));
+    answer.handle("jti", active.realm.secrets.token_handles().of_token(token.id));
+    answer.number("minted_at", token.minted_at.as_number());
+    let handles = active.api.map_or(&active.realm.issuer_handles, |state| &state.handles);
+    answer.handle("lyd_grant", handles.of_subject(SubjectKind::Grant, token.grant.as_number()));
+    if let Some(session) = token.session {
+        answer.handle("lyd_session", handles.of_subject(SubjectKind::Session, session.as_number()));
+    }
+    if let Some(user) = token.user {
+        answer.handle("lyd_subject", handles.of_subject(SubjectKind::User, user.as_number()));
+    }
+}
+
+/// As on the reference page: without `aut`, and of the type `Refresh`.
+fn refresh_token(answer: &mut Members, active: &ActiveToken<'_>, token: &RefreshToken) {
+    if active.realm.realm.reference_members {
+        answer.plain("token_type", "Refresh");
+    }
+    answer.text("client_id", &active.client.client_id);
+    if let Some(username) = active.username {
+        answer.text("username", username);
+    }
+    if !active.visible.scope.is_empty() {
+        answer.plain("scope", active.visible.scope.as_str());
+    }
+    answer.number("iat", token.issued_at.as_unix_seconds());
+    answer.number("nbf", token.issued_at.as_unix_seconds());
+    answer.number("exp", token.expires_at.as_unix_seconds());
+    if let Some(subject) = active.subject {
+        answer.text("sub", subject);
+    }
+    answer.text("iss", &active.realm.issuer);
+    answer.handle("jti", active.realm.secrets.token_handles().of_token(token.id));
+    answer.number("minted_at", token.minted_at.as_number());
+}
+
+/// A JSON object under construction.
+struct Members(Vec<u8>);
+
+impl Members {
+    fn open() -> Self {
+        let mut bytes = Vec::with_capacity(512);
+        bytes.extend_from_slice(b"{\"active\":true");
+        Self(bytes)
+    }
+
+    fn close(mut self) -> Vec<u8> {
+        self.0.push(b'}');
+        self.0
+    }
+
+    fn name(&mut self, name: &'static str) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    /// A text whose grammar has nothing that JSON escapes: words of ours, scopes.
+    fn plain(&mut self, name: &'static str, text: &str) {
+        self.name(name);
+        self.quoted(text.as_bytes());
+    }
+
+    /// Any text.
+    fn text(&mut self, name: &'static str, text: &str) {
+        self.name(name);
+        if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+            self.quoted(text.as_bytes());
+        } else {
+            let mut escaped = String::with_capacity(text.len() + 16);
+            lydian_jose::json::write_string(text, &mut escaped);
+            self.0.extend_from_slice(escaped.as_bytes());
+        }
+    }
+
+    fn number(&mut self, name: &'static str, number: u64) {
+        self.name(name);
+        self.0.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    /// A handle in base64url: 22 characters.
+    fn handle(&mut self, name: &'static str, handle: [u8; 16]) {
+        self.name(name);
+        self.0.push(b'"');
+        base64url::encode_array_into(handle, &mut self.0);
+        self.0.push(b'"');
+    }
+
+    fn quoted(&mut self, text: &[u8]) {
+        self.0.push(b'"');
+        self.0.extend_from_slice(text);
+        self.0.push(b'"');
+    }
+}

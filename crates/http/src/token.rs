@@ -1,0 +1,90 @@
+//! `POST /oauth2/token` (RFC 6749 §3.2, §4.4).
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::request::Parts;
+use http_body::Body;
+use lydian_domain::Refusal;
+use lydian_oauth_types::{Form, GrantType, ScopeSet};
+use lydian_primitives::limits;
+use lydian_service::{IssuedToken, Presented, Service, TokenRequest};
+use serde_json::json;
+
+use crate::credentials::{self, Challenger, Takes};
+use crate::error_response::Problem;
+use crate::{Answer, find_realm, form_request, response};
+
+/// Answers a token request.
+///
+/// # Errors
+///
+/// A [`Problem`].
+pub async fn handle<B>(
+    service: &Service,
+    realm: Option<&str>,
+    head: &Parts,
+    body: B,
+    peer: IpAddr,
+) -> Result<Answer, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let body = form_request::read(head, body).await?;
+    // The moment first, then the realm: the position that the token carries is no later than the state it is decided on.
+    let moment = service.moment().map_err(Problem::Service)?;
+    let realm = find_realm(service, realm)?;
+    let form = form_request::parse(head, &body, &["resource"])?;
+    let challenger = Challenger::of(head, Takes::Clients);
+    let read =
+        credentials::read(head, &form, Takes::Clients).map_err(|refusal| challenger.refuse(refusal))?;
+    let Presented::Client(credentials) = read.presented() else {
+        return Err(challenger.refuse(Refusal::AuthenticationSchemeUnknown));
+    };
+    let (client, assertion) = service
+        .authenticate_client(&realm, &credentials, peer, &moment)
+        .map_err(|error| challenger.problem(error))?;
+    let grant_type = grant_type(&form).map_err(|refusal| challenger.refuse(refusal))?;
+    let request = token_request(&form).map_err(|refusal| challenger.refuse(refusal))?;
+    let issued = match grant_type {
+        GrantType::ClientCredentials => {
+            service.issue_client_credentials(&realm, &client, assertion, &request, &moment).await
+        }
+        // Not offered: `grant_type` above has refused them.
+        GrantType::AuthorizationCode | GrantType::RefreshToken => {
+            return Err(challenger.refuse(Refusal::GrantTypeUnsupported));
+        }
+    };
+    let issued = issued.map_err(|error| challenger.problem(error))?;
+    Ok(response::json(StatusCode::OK, write(&issued)))
+}
+
+fn grant_type(form: &Form<'_>) -> Result<GrantType, Refusal> {
+    let text = form.find("grant_type").ok_or(Refusal::GrantTypeMissing)?;
+    GrantType::offered(text).ok_or(Refusal::GrantTypeUnsupported)
+}
+
+fn token_request<'a>(form: &'a Form<'_>) -> Result<TokenRequest<'a>, Refusal> {
+    let scope = form.find("scope").map(ScopeSet::parse).transpose().map_err(|_| Refusal::ScopeMalformed)?;
+    // Spaces alone name no scope: that is malformed, not absent.
+    if scope.as_ref().is_some_and(ScopeSet::is_empty) {
+        return Err(Refusal::ScopeMalformed);
+    }
+    let resources: Vec<&str> = form.all("resource").collect();
+    if resources.len() > limits::RESOURCES_MAX {
+        return Err(Refusal::TooManyParameters);
+    }
+    Ok(TokenRequest { scope, resources })
+}
+
+/// RFC 6749 §5.1. The granted scope is always said (§3.3).
+fn write(issued: &IssuedToken) -> Vec<u8> {
+    let answer = json!({
+        "access_token": issued.access_token.expose(),
+        "token_type": "Bearer",
+        "expires_in": issued.expires_in,
+        "scope": issued.scope.as_str(),
+    });
+    answer.to_string().into_bytes()
+}
