@@ -1,2 +1,14 @@
 //! Configuration, listeners, TLS, telemetry, shutdown: the running authorization server.
+//!
+//! Start with [`run::run`]. Configuration keys are one table in [`config`].
 #![forbid(unsafe_code)]
+
+pub mod config;
+pub mod data_directory;
+pub mod demo;
+pub mod listener;
+pub mod offline;
+pub mod operations;
+pub mod run;
+pub mod telemetry;
+pub mod tls;

@@ -1,0 +1,231 @@
+//! The fixtures of the reference page: two APIs with their clients, another API, and an application.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use lydian_primitives::{Mint, Secret};
+use lydian_service::Service;
+use lydian_service::apply::{self, ApplyDocumentError};
+
+use crate::data_directory::DataDirectory;
+
+/// The file of shell variables that scripts read.
+pub const DEMO_FILE: &str = "demo.env";
+
+/// A client of the demo: its name on the wire, and the variables that hold its name and secret.
+struct DemoClient {
+    client_id: &'static str,
+    id_variable: &'static str,
+    secret_variable: &'static str,
+}
+
+const APP: DemoClient =
+    DemoClient { client_id: "demo-app", id_variable: "APP_CLIENT_ID", secret_variable: "APP_CLIENT_SECRET" };
+const API: DemoClient =
+    DemoClient { client_id: "demo-api", id_variable: "API_CLIENT_ID", secret_variable: "API_CLIENT_SECRET" };
+const JWT_API: DemoClient = DemoClient {
+    client_id: "demo-jwt-api",
+    id_variable: "JWT_API_CLIENT_ID",
+    secret_variable: "JWT_API_CLIENT_SECRET",
+};
+const OTHER_API: DemoClient = DemoClient {
+    client_id: "demo-other-api",
+    id_variable: "OTHER_API_CLIENT_ID",
+    secret_variable: "OTHER_API_CLIENT_SECRET",
+};
+
+const API_AUDIENCE: &str = "https://api.example.com/";
+const JWT_API_AUDIENCE: &str = "https://jwt-api.example.com/";
+const OTHER_API_AUDIENCE: &str = "https://other-api.example.com/";
+
+/// The demo as a script needs it.
+pub struct Demo {
+    secrets: Vec<(DemoClient, Secret)>,
+}
+
+impl Demo {
+    /// Makes the fixtures, or leaves them as they are: the secrets in `demo.env` stay valid.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyDocumentError`] when the store cannot be written.
+    pub async fn make(
+        service: &Service,
+        directory: &DataDirectory,
+        mint: &Mint<'_>,
+    ) -> Result<Self, ApplyDocumentError> {
+        let known = std::fs::read_to_string(directory.path().join(DEMO_FILE)).unwrap_or_default();
+        let secrets: Vec<(DemoClient, Secret)> = [APP, API, JWT_API, OTHER_API]
+            .into_iter()
+            .map(|client| {
+                let secret =
+                    variable(&known, client.secret_variable).map(|text| Secret::new(text.to_owned()));
+                let secret = secret.unwrap_or_else(|| mint.client_secret());
+                (client, secret)
+            })
+            .collect();
+        let document = apply::parse(&document(&secrets))?;
+        service.apply_document(&document, false).await?;
+        Ok(Self { secrets })
+    }
+
+    /// The file of shell variables.
+    pub fn variables(&self, url: &str, certificate: Option<&Path>) -> String {
+        let mut text = String::from(
+            "# Shell variables of the demo. The secrets are good for this data directory alone.\n",
+        );
+        let mut variable = |name: &str, value: &str| {
+            writeln!(text, "{name}={}", quoted(value)).expect("writing to a string succeeds");
+        };
+        variable("LYDIAN_URL", url);
+        let certificate = certificate.map(|path| path.display().to_string()).unwrap_or_default();
+        variable("LYDIAN_CA", &certificate);
+        for (client, secret) in &self.secrets {
+            variable(client.id_variable, client.client_id);
+            variable(client.secret_variable, secret.expose());
+        }
+        variable("API_AUDIENCE", API_AUDIENCE);
+        variable("JWT_API_AUDIENCE", JWT_API_AUDIENCE);
+        variable("OTHER_API_AUDIENCE", OTHER_API_AUDIENCE);
+        text
+    }
+
+    /// The commands of the reference page, ready to paste.
+    pub fn commands(file: &Path, has_certificate: bool) -> String {
+        let file = quoted(&file.display().to_string());
+        let ca = if has_certificate { " --cacert \"$LYDIAN_CA\"" } else { "" };
+        format!(
+            r#"
+Try it: paste these into another terminal.
+
+# 1. The variables of the demo.
+. {file}
+
+# 2. An application gets an access token.
+ACCESS_TOKEN=$(curl --silent{ca} --user "$APP_CLIENT_ID:$APP_CLIENT_SECRET" \
+  --data-urlencode 'grant_type=client_credentials' \
+  "$LYDIAN_URL/oauth2/token" | sed -n 's/.*"access_token":"\([^"]*\)".*/\1/p')
+
+# 3. The API asks whether the token is good, with its own credentials.
+curl{ca} --location --request POST "$LYDIAN_URL/oauth2/introspect" \
+  --header 'Content-Type: application/x-www-form-urlencoded' \
+  --header "Authorization: Basic $(printf '%s' "$API_CLIENT_ID:$API_CLIENT_SECRET" | base64 | tr -d '\n')" \
+  --data-urlencode "token=$ACCESS_TOKEN"
+
+# 4. The same with a Bearer token of the API, and a cookie that changes nothing.
+API_TOKEN=$(curl --silent{ca} --user "$API_CLIENT_ID:$API_CLIENT_SECRET" \
+  --data-urlencode 'grant_type=client_credentials' --data-urlencode 'scope=introspect' \
+  "$LYDIAN_URL/oauth2/token" | sed -n 's/.*"access_token":"\([^"]*\)".*/\1/p')
+curl{ca} --location --request POST "$LYDIAN_URL/oauth2/introspect" \
+  --header 'Content-Type: application/x-www-form-urlencoded' \
+  --header 'Cookie: atbv=646b0ed2-c501-4b17-9251-94112013a718' \
+  --header "Authorization: Bearer $API_TOKEN" \
+  --data-urlencode "token=$ACCESS_TOKEN"
+
+# 5. The application revokes the token, and the API asks again.
+curl{ca} --user "$APP_CLIENT_ID:$APP_CLIENT_SECRET" \
+  --data-urlencode "token=$ACCESS_TOKEN" "$LYDIAN_URL/oauth2/revoke"
+curl{ca} --user "$API_CLIENT_ID:$API_CLIENT_SECRET" \
+  --data-urlencode "token=$ACCESS_TOKEN" "$LYDIAN_URL/oauth2/introspect"
+"#
+        )
+    }
+}
+
+/// The document that makes the demo.
+fn document(secrets: &[(DemoClient, Secret)]) -> String {
+    let secret = |client: &DemoClient| {
+        secrets
+            .iter()
+            .find(|(one, _)| one.client_id == client.client_id)
+            .map_or("", |(_, secret)| secret.expose())
+    };
+    let (app, api, jwt_api, other_api) = (secret(&APP), secret(&API), secret(&JWT_API), secret(&OTHER_API));
+    format!(
+        r#"
+[[api]]
+audience = "{API_AUDIENCE}"
+name = "Demo API"
+scopes = ["read", "write"]
+token_format = "opaque"
+
+[[api]]
+audience = "{JWT_API_AUDIENCE}"
+name = "Demo API with JWTs"
+scopes = ["read", "write"]
+token_format = "jwt"
+
+[[api]]
+audience = "{OTHER_API_AUDIENCE}"
+name = "Another API"
+scopes = ["read", "write"]
+token_format = "opaque"
+
+[[client]]
+client_id = "{app_id}"
+name = "Demo application"
+client_secret = "{app}"
+auth_methods = ["client_secret_basic", "client_secret_post"]
+grant_types = ["client_credentials"]
+allowed = {{ "{API_AUDIENCE}" = ["read", "write"], "{JWT_API_AUDIENCE}" = ["read", "write"] }}
+default_api = "{API_AUDIENCE}"
+
+[[client]]
+client_id = "{api_id}"
+name = "Demo API"
+client_secret = "{api}"
+grant_types = ["client_credentials"]
+issuer_scopes = ["introspect", "internal_oauth2_introspect"]
+api = "{API_AUDIENCE}"
+
+[[client]]
+client_id = "{jwt_api_id}"
+name = "Demo API with JWTs"
+client_secret = "{jwt_api}"
+grant_types = ["client_credentials"]
+issuer_scopes = ["introspect", "internal_oauth2_introspect"]
+api = "{JWT_API_AUDIENCE}"
+
+[[client]]
+client_id = "{other_api_id}"
+name = "Another API"
+client_secret = "{other_api}"
+grant_types = ["client_credentials"]
+issuer_scopes = ["introspect", "internal_oauth2_introspect"]
+api = "{OTHER_API_AUDIENCE}"
+"#,
+        app_id = APP.client_id,
+        api_id = API.client_id,
+        jwt_api_id = JWT_API.client_id,
+        other_api_id = OTHER_API.client_id,
+    )
+}
+
+/// The value of a variable in a file that [`Demo::variables`] wrote.
+fn variable<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+    value.strip_prefix('\'')?.strip_suffix('\'').filter(|value| !value.is_empty() && !value.contains('\''))
+}
+
+/// A word that a shell takes as it is.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_read_back() {
+        let text = "# x\nA='1'\nAB='2'\nC=''\nD=3\n";
+        assert_eq!(variable(text, "A"), Some("1"));
+        assert_eq!(variable(text, "AB"), Some("2"));
+        assert_eq!((variable(text, "C"), variable(text, "D"), variable(text, "E")), (None, None, None));
+    }
+
+    #[test]
+    fn a_quote_in_a_path_stays_within_its_word() {
+        assert_eq!(quoted("a'b"), "'a'\\''b'");
+    }
+}
