@@ -1,3 +1,150 @@
-//! The `lydian` command.
+//! The `lydian` command: `serve`, `apply`, `config`.
+//!
+//! Exit status: 0 done, 1 refused or failed, 2 wrong usage.
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod apply;
+mod output;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use lydian_server::config::{self, Config, Fault, Flags};
+use lydian_server::run::{self, RunOptions};
+use lydian_server::telemetry;
+
+/// Lydian mints OAuth 2.0 tokens, and tells every resource server whether a token is good now.
+#[derive(Parser)]
+#[command(name = "lydian", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Create and change realms, APIs and clients as a file says. Works on a stopped server's data directory.
+    Apply(apply::Arguments),
+    /// Check or print the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Run the authorization server.
+    Serve(ServeArguments),
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Say whether the configuration is good; every fault is listed.
+    Check(Sources),
+    /// Print the configuration in force, as a file.
+    Print(Sources),
+    /// Print every key with its default, as a table.
+    Reference,
+}
+
+/// Where configuration comes from, beside defaults and environment.
+#[derive(clap::Args)]
+struct Sources {
+    /// Configuration file [default: ./lydian.toml if it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where database, keys and certificates lie [default: ./lydian-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct ServeArguments {
+    #[command(flatten)]
+    sources: Sources,
+    /// Address of the public listener; repeat it for more. Port 0 takes a free one [default: 127.0.0.1:9443 and [::1]:9443]
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Vec<String>,
+    /// Make two APIs and an application with random secrets, and print the commands to try them
+    #[arg(long)]
+    demo: bool,
+    /// Speak plain HTTP, for a proxy on this machine that terminates TLS
+    #[arg(long)]
+    insecure_plain_http: bool,
+}
+
+impl Sources {
+    fn flags(&self) -> Flags {
+        let mut flags = Flags { config: self.config.clone(), values: Vec::new() };
+        if let Some(data_dir) = &self.data_dir {
+            flags.values.push(("data_dir", "--data-dir", data_dir.display().to_string()));
+        }
+        flags
+    }
+
+    fn load(&self) -> Result<Config, ExitCode> {
+        load(&self.flags())
+    }
+}
+
+impl ServeArguments {
+    fn load(&self) -> Result<Config, ExitCode> {
+        let mut flags = self.sources.flags();
+        if !self.listen.is_empty() {
+            flags.values.push(("listen", "--listen", self.listen.join(",")));
+        }
+        if self.insecure_plain_http {
+            flags.values.push(("insecure_plain_http", "--insecure-plain-http", "true".to_owned()));
+        }
+        load(&flags)
+    }
+}
+
+fn load(flags: &Flags) -> Result<Config, ExitCode> {
+    config::load(flags, std::env::vars()).map_err(|faults| {
+        eprintln!(
+            "The configuration has {} fault{}:",
+            faults.len(),
+            if faults.len() == 1 { "" } else { "s" }
+        );
+        for Fault(fault) in faults {
+            eprintln!("  - {fault}");
+        }
+        ExitCode::from(output::REFUSED)
+    })
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Apply(arguments) => apply::run(&arguments),
+        Command::Config(command) => config_command(&command),
+        Command::Serve(arguments) => serve(&arguments),
+    };
+    outcome.unwrap_or_else(|code| code)
+}
+
+fn config_command(command: &ConfigCommand) -> Result<ExitCode, ExitCode> {
+    match command {
+        ConfigCommand::Check(sources) => {
+            let config = sources.load()?;
+            println!("The configuration is good.");
+            for option in config.insecure_options() {
+                println!("Note: {option} is on.");
+            }
+        }
+        ConfigCommand::Print(sources) => print!("{}", sources.load()?.print()),
+        ConfigCommand::Reference => print!("{}", config::reference()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn serve(arguments: &ServeArguments) -> Result<ExitCode, ExitCode> {
+    let config = arguments.load()?;
+    telemetry::start(&config);
+    if let Err(error) = run::harden_process() {
+        return Err(output::failed("make this process keep its secrets", &error));
+    }
+    let runtime = output::runtime(config.worker_threads)?;
+    let options = RunOptions { demo: arguments.demo };
+    match runtime.block_on(run::run(config, options, |text| output::say(text))) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(output::failed("serve", &error)),
+    }
+}

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod body;
+pub mod client_address;
 pub mod counters;
 pub mod credentials;
 pub mod error_response;
@@ -29,6 +30,7 @@ use lydian_service::{RealmState, Service};
 
 pub use counters::Counters;
 
+use crate::client_address::Network;
 use crate::error_response::Problem;
 use crate::routes::{Endpoint, Route};
 
@@ -39,12 +41,20 @@ pub type Answer = Response<Full<Bytes>>;
 pub struct Endpoints {
     service: Arc<Service>,
     counters: Arc<Counters>,
+    trusted_proxies: Vec<Network>,
 }
 
 impl Endpoints {
     /// The endpoints of a service.
     pub fn new(service: Arc<Service>, counters: Arc<Counters>) -> Self {
-        Self { service, counters }
+        Self { service, counters, trusted_proxies: Vec::new() }
+    }
+
+    /// The same endpoints behind these proxies: what they say of a client's address is believed.
+    #[must_use]
+    pub fn behind(mut self, trusted_proxies: Vec<Network>) -> Self {
+        self.trusted_proxies = trusted_proxies;
+        self
     }
 
     /// Answers one request: finds the route, calls its handler, and counts.
@@ -53,6 +63,7 @@ impl Endpoints {
         B: Body<Data = Bytes> + Unpin,
     {
         let (head, body) = request.into_parts();
+        let peer = client_address::of(&head.headers, peer, &self.trusted_proxies);
         let route = routes::find(head.uri.path());
         let endpoint = route.map(|route| route.endpoint);
         let result = match route {

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lydian_http::client_address::Network;
 use lydian_service::Settings;
 use lydian_service::settings::RateLimits;
 
@@ -53,6 +54,8 @@ pub struct Config {
     pub drain_seconds: u64,
     /// The rates beyond which callers are slowed down.
     pub rates: RateLimits,
+    /// Proxies whose word on a client's address is believed.
+    pub trusted_proxies: Vec<Network>,
     /// Threads that answer requests; as many as processors when zero.
     pub worker_threads: usize,
     /// How logs are written.
@@ -91,6 +94,7 @@ impl Default for Config {
             connections_per_address_max: lydian_primitives::limits::CONNECTIONS_PER_ADDRESS_MAX,
             drain_seconds: lydian_primitives::limits::DRAIN_TIMEOUT.as_secs(),
             rates: RateLimits::default(),
+            trusted_proxies: Vec::new(),
             worker_threads: 0,
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),
@@ -175,6 +179,9 @@ keys! {
             "1.3" => { config.tls_versions = TlsVersions::Tls13Only; Ok(()) }
             _ => Err("it is 1.2 (for 1.2 and 1.3) or 1.3".to_owned()),
         };
+    "trusted_proxies", "Addresses or networks of proxies; their X-Forwarded-For is believed when limits are counted, and nobody else's.",
+        |config| config.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        |config, text| networks(text).map(|value| config.trusted_proxies = value);
     "unknown_tokens_burst", "Strings that are no token of ours that one caller may send at once.",
         |config| config.rates.unknown_tokens.burst.to_string(),
         |config, text| rate(text).map(|value| config.rates.unknown_tokens.burst = value);
@@ -350,9 +357,9 @@ impl Config {
             let value = (key.read)(self);
             text.push_str(&format!("# {}\n", key.help));
             let line = match key.name {
-                "listen" => {
+                name @ ("listen" | "trusted_proxies") if !value.is_empty() => {
                     let items: Vec<String> = value.split(',').map(|item| format!("{item:?}")).collect();
-                    format!("listen = [{}]\n", items.join(", "))
+                    format!("{name} = [{}]\n", items.join(", "))
                 }
                 name if value.is_empty() => format!("# {name} = \"\"\n"),
                 name if value.parse::<u64>().is_ok() || value.parse::<bool>().is_ok() => {
@@ -432,6 +439,11 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 fn addresses(text: &str) -> Result<Vec<SocketAddr>, String> {
     text.split(',').map(|item| address(item.trim())).collect()
+}
+
+fn networks(text: &str) -> Result<Vec<Network>, String> {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items.map(|item| item.parse().map_err(str::to_owned)).collect()
 }
 
 fn filter(text: &str) -> Result<String, String> {

@@ -113,3 +113,17 @@ fn a_missing_file_that_was_named_is_a_fault() {
     let flags = Flags { config: Some(PathBuf::from("/nonexistent/lydian.toml")), values: Vec::new() };
     assert!(load(&flags, std::iter::empty()).unwrap_err()[0].0.contains("/nonexistent/lydian.toml"));
 }
+
+#[test]
+fn the_guide_lists_every_key_as_it_is() {
+    let guide = include_str!("../../../docs/guide/configuration.md");
+    assert!(guide.ends_with(&reference()), "run: cargo xtask generate");
+}
+
+#[test]
+fn s27_proxies_are_addresses_or_networks() {
+    let config = load_file("trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]").unwrap();
+    assert_eq!(config.trusted_proxies.len(), 2);
+    assert_eq!(load_file(&config.print()).unwrap().trusted_proxies, config.trusted_proxies);
+    check_fault("trusted_proxies = \"nowhere\"", &["trusted_proxies"]);
+}

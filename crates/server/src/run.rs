@@ -173,7 +173,8 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
     ));
     let mut public_settings = config.listener_settings();
     public_settings.tls = tls.as_ref().map(|tls| tls.reloader.clone());
-    let endpoints = Endpoints::new(Arc::clone(&store.service), counters);
+    let endpoints =
+        Endpoints::new(Arc::clone(&store.service), counters).behind(config.trusted_proxies.clone());
     let public = tokio::spawn(listener::serve(
         sockets.public,
         public_settings,

@@ -10,7 +10,7 @@ use lydian_domain::{
 };
 use lydian_jose::{Claims, Compact};
 use lydian_oauth_types::{ScopeSet, TokenTypeHint};
-use lydian_primitives::{base64url, limits};
+use lydian_primitives::{Timestamp, base64url, limits};
 use lydian_revocation::Seq;
 use lydian_storage::{Parents, StoredRefreshToken, Unavailable};
 
@@ -62,7 +62,9 @@ impl Service {
         self.unknown_tokens.check(&caller_id, moment.boot_now).map_err(ServiceError::TooManyRequests)?;
         match self.find_token(realm, token, hint, moment).await? {
             Found::Unknown => {
-                self.unknown_tokens.count(&caller_id, moment.boot_now);
+                if !was_ours(realm, token, moment.now) {
+                    self.unknown_tokens.count(&caller_id, moment.boot_now);
+                }
                 Ok(render(Err(Inactive::Unknown)))
             }
             Found::Access(facts) => self.introspect_access_token(realm, caller, &facts, render).await,
@@ -372,6 +374,19 @@ fn rows(parents: &Parents) -> ParentRows<'_> {
         session: parents.session.as_ref(),
         user: parents.user.as_ref(),
     }
+}
+
+/// Whether a string that is found nowhere was a token of ours that has expired and was forgotten: who sends it does not guess.
+pub(crate) fn was_ours(realm: &RealmState, token: &str, now: Timestamp) -> bool {
+    let prefixes = [&realm.realm.access_token_prefix, &realm.realm.refresh_token_prefix];
+    if let Some(parts) = prefixes.into_iter().find_map(|prefix| token_string::parse_opaque(prefix, token)) {
+        let id = realm.secrets.token_handles().token_of(parts.handle);
+        return id.is_some_and(|id| id.expiry().next().start() <= now);
+    }
+    let expired = |claims: Claims| {
+        claims.required_numeric_date("exp").is_ok_and(|expires| expires.as_timestamp() <= now)
+    };
+    verify_jwt(realm, token).is_some_and(|(claims, _, _)| expired(claims))
 }
 
 /// Verifies the signature with the published key that `kid` names, and with no other.

@@ -11,7 +11,7 @@ use lydian_storage::{Change, Write};
 
 use crate::directory::RealmState;
 use crate::error::ServiceError;
-use crate::introspection::Found;
+use crate::introspection::{Found, was_ours};
 use crate::{Moment, Service};
 
 impl Service {
@@ -35,7 +35,9 @@ impl Service {
         let (revocation, marked, expires_at, coordinates) =
             match self.find_token(realm, token, hint, moment).await? {
                 Found::Unknown => {
-                    self.unknown_tokens.count(&caller_id, moment.boot_now);
+                    if !was_ours(realm, token, moment.now) {
+                        self.unknown_tokens.count(&caller_id, moment.boot_now);
+                    }
                     return Ok(());
                 }
                 Found::Access(facts) => {

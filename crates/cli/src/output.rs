@@ -1,0 +1,59 @@
+//! What commands say, and how they end.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+/// The exit status of a command that was refused, or found nothing.
+pub const REFUSED: u8 = 1;
+
+/// Writes to standard output at once: whoever waits for a line sees it. A reader that has gone away is no failure.
+pub fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// Says why a command failed, with its causes.
+pub fn failed(doing: &str, error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("lydian could not {doing}: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
+    ExitCode::from(REFUSED)
+}
+
+/// A runtime with this many threads; as many as processors for zero.
+///
+/// # Errors
+///
+/// The exit status, after the reason was said.
+pub fn runtime(worker_threads: usize) -> Result<tokio::runtime::Runtime, ExitCode> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if worker_threads > 0 {
+        builder.worker_threads(worker_threads);
+    }
+    builder.enable_all().build().map_err(|error| failed("start its threads", &error))
+}
+
+/// A table with a head, its columns as wide as their widest cell.
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(head.get(column).map(|name| name.len())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let line = |cells: &[String]| {
+        let cells: Vec<String> = cells
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}", width = *width))
+            .collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    let head: Vec<String> = head.iter().map(|name| (*name).to_owned()).collect();
+    let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
+    let lines: Vec<String> =
+        [line(&head), line(&rule)].into_iter().chain(rows.iter().map(|row| line(row))).collect();
+    lines.join("\n")
+}
