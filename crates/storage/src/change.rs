@@ -3,8 +3,8 @@
 use std::fmt;
 
 use lydian_domain::{
-    AccessToken, Api, ApiId, Audience, Client, ClientId, Grant, GrantId, KeyId, Realm, RealmId, RefreshToken, Session,
-    SigningKeyRecord, TokenId, User,
+    AccessToken, Api, ApiId, Audience, Client, ClientId, Grant, GrantId, KeyId, Realm, RealmId, RefreshToken,
+    Session, SigningKeyRecord, TokenId, User,
 };
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{CutKind, RecordKind};
@@ -113,7 +113,7 @@ pub enum Write {
     PutAccessToken(AccessToken),
     /// Adds or replaces an API, by id.
     PutApi(Api),
-    /// Adds or replaces a client, by id. Its `cut_at` is not written: cuts alone move it.
+    /// Adds or replaces a client, by id. Its `cut_at` is not written for a client that exists: cuts alone move it.
     PutClient(Client),
     /// Adds or replaces a grant, by id. Its `cut_at` is not written for a grant that exists.
     PutGrant(Grant),
@@ -163,6 +163,8 @@ pub enum Conflict {
     ClientIdTaken,
     /// The client has a standing grant there.
     HasStandingGrant,
+    /// Another key of the realm has this `kid`.
+    KidTaken,
     /// The refresh token is no longer the living leaf.
     NotCurrentRefreshToken,
     /// Another realm has this name.
@@ -171,6 +173,10 @@ pub enum Conflict {
     RecordChanged,
     /// The setting was changed meanwhile.
     SettingChanged,
+    /// Another user of the realm has this subject identifier.
+    SubjectTaken,
+    /// Another user of the realm has this name.
+    UsernameTaken,
 }
 
 impl fmt::Display for Conflict {
@@ -180,10 +186,13 @@ impl fmt::Display for Conflict {
             Self::AssertionUsed => "the client assertion was used before",
             Self::ClientIdTaken => "another client of the realm has, or had, this client_id",
             Self::HasStandingGrant => "the client has a standing grant there",
+            Self::KidTaken => "another key of the realm has this kid",
             Self::NotCurrentRefreshToken => "the refresh token is not the current one of its grant",
             Self::RealmNameTaken => "another realm has this name",
             Self::RecordChanged => "the record was changed meanwhile",
             Self::SettingChanged => "the setting was changed meanwhile",
+            Self::SubjectTaken => "another user of the realm has this subject identifier",
+            Self::UsernameTaken => "another user of the realm has this name",
         })
     }
 }

@@ -1,10 +1,12 @@
 //! The seam to the store: single reads, and one conditional write.
 //!
 //! Reads are single lookups and paged lists. All writes go through [`Storage::apply`], which states what must still hold:
-//! all of a [`Change`] happens, or a named [`Conflict`] and none of it. Every backend passes the suite in [`conformance`].
+//! all of a [`Change`] happens, or a named [`Conflict`] and none of it. Every backend passes the suite in
+//! `conformance` (a feature of this crate, for tests).
 #![forbid(unsafe_code)]
 
 pub mod change;
+#[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod error;
 pub mod records;
@@ -38,7 +40,12 @@ pub trait ReadStorage: Send + Sync + 'static {
     fn find_refresh_token(&self, id: TokenId) -> Answer<'_, Option<StoredRefreshToken>>;
 
     /// The rows of grant, session and user whose state decides over tokens that live beyond the horizon.
-    fn load_parents(&self, grant: GrantId, session: Option<SessionId>, user: Option<UserId>) -> Answer<'_, Parents>;
+    fn load_parents(
+        &self,
+        grant: GrantId,
+        session: Option<SessionId>,
+        user: Option<UserId>,
+    ) -> Answer<'_, Parents>;
 
     /// The standing grant of a client at an API (`None`: at the issuer).
     fn find_standing_grant(&self, client: ClientId, api: Option<ApiId>) -> Answer<'_, Option<GrantId>>;
@@ -75,7 +82,9 @@ pub trait ReadStorage: Send + Sync + 'static {
 
 /// A store that can be written.
 pub trait Storage: ReadStorage {
-    /// Makes a change: all of it, or an error and none of it.
+    /// Makes a change: all of it, or an error and none of it. Returns the last row of the log as this change leaves it.
+    ///
+    /// The change is on its way when this returns, whether or not the future is polled.
     ///
     /// The answer comes after the change is durable and the [`LogObserver`] has applied its rows. Preconditions are read after the
     /// writes of the changes before it. Dropping the future does not take the change back.

@@ -1,0 +1,464 @@
+//! What a change means: its preconditions as questions, its writes as statements, and the rows of the log that they add.
+
+use lydian_domain::{
+    AccessToken, Api, Audience, Client, Grant, Realm, RefreshToken, Session, SigningKeyRecord, TokenForm,
+    TokenId, User,
+};
+use lydian_primitives::{Entropy, Hour, Id, Timestamp};
+use lydian_revocation::{CutKind, Event, LogPosition, LogRow, RecordKind};
+use lydian_storage::{Change, Conflict, Precondition, Write};
+use rusqlite::{Connection, Params, params};
+
+use crate::faults::Faults;
+use crate::log::{self, Head};
+use crate::reads::{self, exists, stored};
+
+/// Why a change was not made.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// A precondition did not hold; nothing was written.
+    Conflict(Conflict),
+    /// A unique constraint was violated half-way; what was written before it must be rolled back.
+    Violated(Conflict),
+    /// The hour has no sequence numbers left, or is forgotten; nothing was written.
+    NoSequence,
+    /// A statement failed; what was written before it must be rolled back.
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// A transaction under way on the writer's connection.
+pub(crate) struct Transaction<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) entropy: &'a dyn Entropy,
+    pub(crate) faults: &'a Faults,
+    /// The head after the changes so far.
+    pub(crate) head: Head,
+    /// The rows of the log that the changes so far added.
+    pub(crate) rows: Vec<LogRow>,
+    /// Whether anything was written.
+    pub(crate) dirty: bool,
+}
+
+impl Transaction<'_> {
+    /// Makes a change, or refuses it without having written anything.
+    pub(crate) fn make(&mut self, change: &Change) -> Result<LogPosition, Failure> {
+        for precondition in &change.preconditions {
+            self.check(precondition)?;
+        }
+        self.faults.change_begins(change.at);
+        let first_row = self.rows.len();
+        for write in &change.writes {
+            self.write(write, change.at)?;
+        }
+        if self.rows.len() > first_row {
+            // The head moves with the last statement of a change that logs (lease protocol, rule 1).
+            self.faults.before_statement(change.at)?;
+            log::write_head(self.connection, &self.head)?;
+        }
+        Ok(self.head.position)
+    }
+
+    fn check(&self, precondition: &Precondition) -> Result<(), Failure> {
+        let (holds, conflict) = match precondition {
+            Precondition::AudienceFree { realm, audience } => {
+                let sql = "SELECT 1 FROM apis WHERE realm = ?1 AND audience = ?2";
+                let taken = exists(self.connection, sql, params![realm.as_stored(), audience])?;
+                (!taken, Conflict::AudienceTaken)
+            }
+            Precondition::AssertionUnused { client, digest, expires_at } => {
+                let sql =
+                    "SELECT 1 FROM used_assertions WHERE expires_at = ?1 AND client = ?2 AND digest = ?3";
+                let key = params![expires_at.as_stored(), client.as_stored(), digest.as_slice()];
+                (!exists(self.connection, sql, key)?, Conflict::AssertionUsed)
+            }
+            Precondition::ClientIdFree { realm, client_id } => {
+                let sql = "SELECT 1 FROM clients WHERE realm = ?1 AND client_id = ?2";
+                let taken = exists(self.connection, sql, params![realm.as_stored(), client_id])?;
+                (!taken, Conflict::ClientIdTaken)
+            }
+            Precondition::CurrentRefreshToken { grant, token } => {
+                let sql = "SELECT 1 FROM grants WHERE id = ?1 AND refresh_token = ?2";
+                let current = exists(self.connection, sql, [grant.as_stored(), token.as_stored()])?;
+                (current, Conflict::NotCurrentRefreshToken)
+            }
+            Precondition::NoStandingGrant { client, api } => {
+                let standing = reads::standing_grant(self.connection, *client, *api)?;
+                (standing.is_none(), Conflict::HasStandingGrant)
+            }
+            Precondition::RealmNameFree { name } => {
+                let taken = exists(self.connection, "SELECT 1 FROM realms WHERE name = ?1", [name])?;
+                (!taken, Conflict::RealmNameTaken)
+            }
+            Precondition::RecordUnchanged { kind, id, version } => {
+                let found = reads::version(self.connection, *kind, *id)?;
+                (found == Some(*version), Conflict::RecordChanged)
+            }
+            Precondition::SettingIs { name, value } => {
+                let found = reads::setting(self.connection, name)?;
+                (found == *value, Conflict::SettingChanged)
+            }
+        };
+        if holds { Ok(()) } else { Err(Failure::Conflict(conflict)) }
+    }
+
+    fn write(&mut self, write: &Write, at: Timestamp) -> Result<(), Failure> {
+        match write {
+            Write::AddIssued { audience, realm, key, hour, count } => {
+                self.run(
+                    at,
+                    "INSERT INTO issued (hour, signing_key, realm, api, count) VALUES (?1, ?2, ?3, ?4, ?5) \
+                     ON CONFLICT DO UPDATE SET count = count + excluded.count",
+                    params![
+                        hour.as_number(),
+                        key.as_stored(),
+                        realm.as_stored(),
+                        api_of(*audience).unwrap_or(-1),
+                        stored(*count)
+                    ],
+                )?;
+            }
+            Write::Cut { kind, subject } => self.cut(*kind, *subject, at)?,
+            Write::PutAccessToken(token) => self.put_access_token(token, at)?,
+            Write::PutApi(api) => self.put_api(api, at)?,
+            Write::PutClient(client) => self.put_client(client, at)?,
+            Write::PutGrant(grant) => self.put_grant(grant, at)?,
+            Write::PutRealm(realm) => self.put_realm(realm, at)?,
+            Write::PutRefreshToken(token) => self.put_refresh_token(token, at)?,
+            Write::PutSession(session) => self.put_session(session, at)?,
+            Write::PutSetting { name, value } => {
+                self.run(
+                    at,
+                    "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
+                    params![name, value],
+                )?;
+            }
+            Write::PutSigningKey(key) => self.put_signing_key(key, at)?,
+            Write::PutUser(user) => self.put_user(user, at)?,
+            Write::RevokeToken { token, expires_at } => self.revoke_token(*token, *expires_at, at)?,
+            Write::UseAssertion { client, digest, expires_at } => {
+                self.run(
+                    at,
+                    "INSERT INTO used_assertions (expires_at, client, digest) VALUES (?1, ?2, ?3)",
+                    params![expires_at.as_stored(), client.as_stored(), digest.as_slice()],
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, kind: CutKind, subject: u64, at: Timestamp) -> Result<(), Failure> {
+        let subject = stored(subject);
+        self.log(Event::Cut { kind, subject: u128::from(subject.cast_unsigned()) }, at)?;
+        let sql = match kind {
+            CutKind::Client => "UPDATE clients SET cut_at = ?2 WHERE id = ?1",
+            CutKind::Grant => "UPDATE grants SET cut_at = ?2 WHERE id = ?1",
+            CutKind::Key => "UPDATE signing_keys SET cut_at = ?2 WHERE id = ?1",
+            CutKind::Realm => "UPDATE realms SET cut_at = ?2 WHERE id = ?1",
+            CutKind::Session => "UPDATE sessions SET cut_at = ?2 WHERE id = ?1",
+            CutKind::User => "UPDATE users SET cut_at = ?2 WHERE id = ?1",
+        };
+        self.run(at, sql, [subject, self.head.position.seq.as_stored()])?;
+        Ok(())
+    }
+
+    fn revoke_token(&mut self, token: TokenId, expires_at: Timestamp, at: Timestamp) -> Result<(), Failure> {
+        self.log(Event::Revoked { token: u128::from(token.as_number()), expires_at }, at)?;
+        let mark = [token.as_stored(), self.head.position.seq.as_stored()];
+        // The first revocation is the one that explains. Access and refresh tokens share the numbers, so one table holds it.
+        let access = "UPDATE access_tokens SET revoked_at = ifnull(revoked_at, ?2) WHERE id = ?1";
+        if self.run(at, access, mark)? == 0 {
+            let refresh = "UPDATE refresh_tokens SET revoked_at = ifnull(revoked_at, ?2) WHERE id = ?1";
+            self.run(at, refresh, mark)?;
+        }
+        Ok(())
+    }
+
+    fn put_access_token(&mut self, token: &AccessToken, at: Timestamp) -> Result<(), Failure> {
+        self.run(at, INSERT_ACCESS_TOKEN, access_token_parameters!(token)).map(drop)
+    }
+
+    fn put_refresh_token(&mut self, token: &RefreshToken, at: Timestamp) -> Result<(), Failure> {
+        self.run(
+            at,
+            "INSERT INTO refresh_tokens (id, realm, grant_id, client, user, session, issued_at, expires_at, minted_at, \
+             revoked_at, digest_generation, digest, scope) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            params![
+                token.id.as_stored(),
+                token.realm.as_stored(),
+                token.grant.as_stored(),
+                token.client.as_stored(),
+                token.user.map(Id::as_stored),
+                token.session.map(Id::as_stored),
+                token.issued_at.as_stored(),
+                token.expires_at.as_stored(),
+                token.minted_at.as_stored(),
+                token.revoked_at.map(|seq| seq.as_stored()),
+                token.digest.generation,
+                token.digest.digest.as_bytes().as_slice(),
+                token.scope.as_str(),
+            ],
+        )
+        .map(drop)
+    }
+
+    fn put_api(&mut self, api: &Api, at: Timestamp) -> Result<(), Failure> {
+        self.run(
+            at,
+            "INSERT INTO apis (id, realm, audience, version, settings) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (id) DO UPDATE SET realm = excluded.realm, audience = excluded.audience, \
+             version = excluded.version, settings = excluded.settings",
+            params![
+                api.id.as_stored(),
+                api.realm.as_stored(),
+                api.audience,
+                stored(api.version),
+                settings(api)?
+            ],
+        )?;
+        self.record_changed(RecordKind::Api, api.id.as_number(), at)
+    }
+
+    fn put_client(&mut self, client: &Client, at: Timestamp) -> Result<(), Failure> {
+        self.run(
+            at,
+            "INSERT INTO clients (id, realm, client_id, cut_at, version, settings) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+             ON CONFLICT (id) DO UPDATE SET realm = excluded.realm, client_id = excluded.client_id, \
+             version = excluded.version, settings = excluded.settings",
+            params![
+                client.id.as_stored(),
+                client.realm.as_stored(),
+                client.client_id,
+                client.cut_at.as_stored(),
+                stored(client.version),
+                settings(client)?
+            ],
+        )?;
+        self.record_changed(RecordKind::Client, client.id.as_number(), at)
+    }
+
+    fn put_realm(&mut self, realm: &Realm, at: Timestamp) -> Result<(), Failure> {
+        self.run(
+            at,
+            "INSERT INTO realms (id, name, cut_at, version, settings) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, settings = excluded.settings",
+            params![
+                realm.id.as_stored(),
+                realm.name.as_str(),
+                realm.cut_at.as_stored(),
+                stored(realm.version),
+                settings(realm)?
+            ],
+        )?;
+        self.record_changed(RecordKind::Realm, realm.id.as_number(), at)
+    }
+
+    fn put_signing_key(&mut self, key: &SigningKeyRecord, at: Timestamp) -> Result<(), Failure> {
+        self.run(
+            at,
+            "INSERT INTO signing_keys (id, realm, kid, algorithm, state, created_at, cut_at, version, wrapped_private_key) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+             ON CONFLICT (id) DO UPDATE SET realm = excluded.realm, kid = excluded.kid, algorithm = excluded.algorithm, \
+             state = excluded.state, created_at = excluded.created_at, version = excluded.version, \
+             wrapped_private_key = excluded.wrapped_private_key",
+            params![
+                key.id.as_stored(),
+                key.realm.as_stored(),
+                key.kid,
+                key.algorithm.name(),
+                key.state.name(),
+                key.created_at.as_stored(),
+                key.cut_at.as_stored(),
+                stored(key.version),
+                key.wrapped_private_key
+            ],
+        )?;
+        self.record_changed(RecordKind::Key, key.id.as_number(), at)
+    }
+
+    fn put_grant(&mut self, grant: &Grant, at: Timestamp) -> Result<(), Failure> {
+        self.run(
+            at,
+            "INSERT INTO grants (id, realm, client, user, session, api, scope, created_at, cut_at, refresh_token, \
+             idle_expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+             ON CONFLICT (id) DO UPDATE SET realm = excluded.realm, client = excluded.client, user = excluded.user, \
+             session = excluded.session, api = excluded.api, scope = excluded.scope, created_at = excluded.created_at, \
+             refresh_token = excluded.refresh_token, idle_expires_at = excluded.idle_expires_at",
+            params![
+                grant.id.as_stored(),
+                grant.realm.as_stored(),
+                grant.client.as_stored(),
+                grant.user.map(Id::as_stored),
+                grant.session.map(Id::as_stored),
+                grant.api.map(Id::as_stored),
+                grant.scope.as_str(),
+                grant.created_at.as_stored(),
+                grant.cut_at.as_stored(),
+                grant.refresh_token.map(TokenId::as_stored),
+                grant.idle_expires_at.as_stored()
+            ],
+        )
+        .map(drop)
+    }
+
+    fn put_session(&mut self, session: &Session, at: Timestamp) -> Result<(), Failure> {
+        self.run(
+            at,
+            "INSERT INTO sessions (id, realm, user, expires_at, cut_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (id) DO UPDATE SET realm = excluded.realm, user = excluded.user, expires_at = excluded.expires_at",
+            params![
+                session.id.as_stored(),
+                session.realm.as_stored(),
+                session.user.as_stored(),
+                session.expires_at.as_stored(),
+                session.cut_at.as_stored()
+            ],
+        )
+        .map(drop)
+    }
+
+    fn put_user(&mut self, user: &User, at: Timestamp) -> Result<(), Failure> {
+        let facts = params![
+            user.id.as_stored(),
+            user.realm.as_stored(),
+            user.subject,
+            user.username,
+            user.enabled,
+            user.cut_at.as_stored()
+        ];
+        let replace = "UPDATE users SET realm = ?2, subject = ?3, username = ?4, enabled = ?5 WHERE id = ?1";
+        if self.run(at, replace, &facts[..5])? == 1 {
+            return self.log(Event::UserChanged { user: u128::from(user.id.as_number()) }, at);
+        }
+        let insert =
+            "INSERT INTO users (id, realm, subject, username, enabled, cut_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        self.run(at, insert, facts).map(drop)
+    }
+
+    fn record_changed(&mut self, kind: RecordKind, id: u64, at: Timestamp) -> Result<(), Failure> {
+        self.log(Event::RecordChanged { kind, record: u128::from(id) }, at)
+    }
+
+    fn log(&mut self, event: Event, at: Timestamp) -> Result<(), Failure> {
+        self.faults.before_statement(at)?;
+        let row = self.head.append(event, at, self.entropy);
+        self.dirty = true;
+        log::write_row(self.connection, &row, self.head.latest_at)?;
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// Runs a statement of a change; how many rows it wrote.
+    fn run(&mut self, at: Timestamp, sql: &str, parameters: impl Params) -> Result<usize, Failure> {
+        self.faults.before_statement(at)?;
+        self.execute(sql, parameters)
+    }
+
+    /// Runs a statement; how many rows it wrote.
+    pub(crate) fn execute(&mut self, sql: &str, parameters: impl Params) -> Result<usize, Failure> {
+        self.dirty = true;
+        self.connection.prepare_cached(sql)?.execute(parameters).map_err(|error| match conflict_of(&error) {
+            Some(conflict) => Failure::Violated(conflict),
+            None => Failure::Sql(error),
+        })
+    }
+
+    /// Hands out `count` sequence numbers of an hour; the first of them.
+    pub(crate) fn allocate(&mut self, hour: Hour, count: u32) -> Result<u32, Failure> {
+        // An hour whose block was forgotten would begin again at zero.
+        if hour < forgotten_before(self.connection)? {
+            return Err(Failure::NoSequence);
+        }
+        let next: i64 = self
+            .connection
+            .prepare_cached("SELECT coalesce((SELECT next FROM id_blocks WHERE hour = ?1), 0)")?
+            .query_row([hour.as_number()], |row| row.get(0))?;
+        let after = next.saturating_add(i64::from(count));
+        if after > i64::from(u32::MAX) + 1 {
+            return Err(Failure::NoSequence);
+        }
+        let first = u32::try_from(next).map_err(|_| Failure::NoSequence)?;
+        self.execute(
+            "INSERT INTO id_blocks (hour, next) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET next = excluded.next",
+            [i64::from(hour.as_number()), after],
+        )?;
+        Ok(first)
+    }
+}
+
+/// The hour before which tokens were forgotten.
+pub(crate) fn forgotten_before(connection: &Connection) -> rusqlite::Result<Hour> {
+    let number: u32 = connection
+        .prepare_cached("SELECT forgotten_before FROM file_state WHERE id = 1")?
+        .query_row([], |row| row.get(0))?;
+    Ok(Hour::from_number(number).unwrap_or(Hour::NEVER))
+}
+
+pub(crate) const INSERT_ACCESS_TOKEN: &str = "INSERT INTO access_tokens (id, realm, grant_id, client, user, session, api, \
+     signing_key, issued_at, expires_at, minted_at, revoked_at, digest_generation, digest, scope) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+
+macro_rules! access_token_parameters {
+    ($token:expr) => {
+        rusqlite::params![
+            $token.id.as_stored(),
+            $token.realm.as_stored(),
+            $token.grant.as_stored(),
+            $token.client.as_stored(),
+            $token.user.map(lydian_primitives::Id::as_stored),
+            $token.session.map(lydian_primitives::Id::as_stored),
+            $crate::changes::api_of($token.audience),
+            $crate::changes::key_of($token.form),
+            $token.issued_at.as_stored(),
+            $token.expires_at.as_stored(),
+            $token.minted_at.as_stored(),
+            $token.revoked_at.map(|seq| seq.as_stored()),
+            $token.digest.map(|digest| digest.generation),
+            $token.digest.as_ref().map(|digest| digest.digest.as_bytes().as_slice()),
+            $token.scope.as_str(),
+        ]
+    };
+}
+pub(crate) use access_token_parameters;
+
+pub(crate) fn api_of(audience: Audience) -> Option<i64> {
+    match audience {
+        Audience::Api(api) => Some(api.as_stored()),
+        Audience::Issuer => None,
+    }
+}
+
+pub(crate) fn key_of(form: TokenForm) -> Option<i64> {
+    match form {
+        TokenForm::Jwt(key) => Some(key.as_stored()),
+        TokenForm::Opaque => None,
+    }
+}
+
+fn settings(record: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(record).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+/// The conflict behind a violated unique constraint: the backstop of the preconditions.
+fn conflict_of(error: &rusqlite::Error) -> Option<Conflict> {
+    let rusqlite::Error::SqliteFailure(code, Some(message)) = error else { return None };
+    if code.code != rusqlite::ErrorCode::ConstraintViolation {
+        return None;
+    }
+    const CONSTRAINTS: [(&str, Conflict); 8] = [
+        ("apis.audience", Conflict::AudienceTaken),
+        ("clients.client_id", Conflict::ClientIdTaken),
+        ("realms.name", Conflict::RealmNameTaken),
+        ("signing_keys.kid", Conflict::KidTaken),
+        ("standing_grants", Conflict::HasStandingGrant),
+        ("used_assertions", Conflict::AssertionUsed),
+        ("users.subject", Conflict::SubjectTaken),
+        ("users.username", Conflict::UsernameTaken),
+    ];
+    CONSTRAINTS.iter().find(|(name, _)| message.contains(name)).map(|(_, conflict)| *conflict)
+}
