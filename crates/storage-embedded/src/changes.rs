@@ -335,8 +335,7 @@ impl Transaction<'_> {
         if self.run(at, replace, &facts[..5])? == 1 {
             return self.log(Event::UserChanged { user: u128::from(user.id.as_number()) }, at);
         }
-        let insert =
-            "INSERT INTO users (id, realm, subject, username, enabled, cut_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let insert = "INSERT INTO users (id, realm, subject, username, enabled, cut_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         self.run(at, insert, facts).map(drop)
     }
 

@@ -296,8 +296,7 @@ impl<'r> Columns<'r> {
                     None
                 }
                 Some(generation) => Some(TokenDigest {
-                    generation: u8::try_from(generation)
-                        .map_err(|_| self.malformed("a number below 256"))?,
+                    generation: u8::try_from(generation).map_err(|_| self.malformed("a number below 256"))?,
                     digest: Digest::from_bytes(self.array()?),
                 }),
             },

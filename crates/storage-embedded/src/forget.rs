@@ -9,7 +9,12 @@ use crate::log;
 
 impl Transaction<'_> {
     /// Deletes at most `rows` rows of what expired before `hour` began, and of the log written before `log_before`.
-    pub(crate) fn forget(&mut self, hour: Hour, log_before: Timestamp, rows: usize) -> Result<usize, Failure> {
+    pub(crate) fn forget(
+        &mut self,
+        hour: Hour,
+        log_before: Timestamp,
+        rows: usize,
+    ) -> Result<usize, Failure> {
         // `first_of(NEVER)` is the largest bound there is: tokens that do not expire lie at or beyond it.
         let tokens = TokenId::first_of(hour.min(Hour::NEVER)).as_stored();
         let hour_number = i64::from(hour.as_number());
@@ -21,7 +26,13 @@ impl Transaction<'_> {
         left -= self.forget_range("access_tokens", "id", tokens, left)?;
         left -= self.forget_range("refresh_tokens", "id", tokens, left)?;
         left -= self.forget_range("id_blocks", "hour", hour_number, left)?;
-        left -= self.forget_keys("used_assertions", "expires_at, client, digest", "expires_at", hour.start().as_stored(), left)?;
+        left -= self.forget_keys(
+            "used_assertions",
+            "expires_at, client, digest",
+            "expires_at",
+            hour.start().as_stored(),
+            left,
+        )?;
         left -= self.forget_keys("issued", "hour, signing_key, realm, api", "hour", hour_number, left)?;
         let log_position = log::position_at(self.connection, log_before)?.as_stored();
         left -= self.forget_range("log", "seq", log_position, left)?;

@@ -161,5 +161,9 @@ fn decode(number: i64, subject: u128, expires_at: Option<Timestamp>) -> Option<E
 }
 
 fn number_of<K: PartialEq>(table: &[(i64, K)], kind: K) -> i64 {
-    table.iter().find(|(_, known)| *known == kind).map(|(number, _)| *number).expect("the table holds every kind")
+    table
+        .iter()
+        .find(|(_, known)| *known == kind)
+        .map(|(number, _)| *number)
+        .expect("the table holds every kind")
 }

@@ -271,9 +271,7 @@ fn classify(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => OpenError::NotOurs { path },
-        Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
-            OpenError::Damaged { path, finding: error.to_string() }
-        }
+        Some(rusqlite::ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path, finding: error.to_string() },
         _ => OpenError::Unusable { path, source: error },
     }
 }

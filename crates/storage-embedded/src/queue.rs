@@ -11,9 +11,21 @@ use tokio::sync::oneshot;
 
 /// Something for the writer to do, and where the answer goes.
 pub(crate) enum Item {
-    Change { change: Change, answer: oneshot::Sender<Result<LogPosition, ApplyError>> },
-    Allocate { hour: Hour, count: u32, answer: oneshot::Sender<Result<u32, Unavailable>> },
-    Forget { hour: Hour, log_before: Timestamp, rows: usize, answer: oneshot::Sender<Result<usize, Unavailable>> },
+    Change {
+        change: Change,
+        answer: oneshot::Sender<Result<LogPosition, ApplyError>>,
+    },
+    Allocate {
+        hour: Hour,
+        count: u32,
+        answer: oneshot::Sender<Result<u32, Unavailable>>,
+    },
+    Forget {
+        hour: Hour,
+        log_before: Timestamp,
+        rows: usize,
+        answer: oneshot::Sender<Result<usize, Unavailable>>,
+    },
 }
 
 /// What the writer finds when it looks.

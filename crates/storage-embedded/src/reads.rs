@@ -42,11 +42,9 @@ pub(crate) fn all_records(connection: &Connection) -> rusqlite::Result<Vec<Recor
 /// The record as it is now.
 pub(crate) fn record(connection: &Connection, kind: RecordKind, id: u64) -> rusqlite::Result<Option<Record>> {
     let (sql, read): (&str, fn(&mut Columns<'_>) -> rusqlite::Result<Record>) = match kind {
-        RecordKind::Api => {
-            (concat!("SELECT ", api_columns!(), " FROM apis a WHERE a.id = ?1"), |columns| {
-                columns.api().map(Record::Api)
-            })
-        }
+        RecordKind::Api => (concat!("SELECT ", api_columns!(), " FROM apis a WHERE a.id = ?1"), |columns| {
+            columns.api().map(Record::Api)
+        }),
         RecordKind::Client => {
             (concat!("SELECT ", client_columns!(), " FROM clients c WHERE c.id = ?1"), |columns| {
                 columns.client().map(Record::Client)
@@ -193,8 +191,7 @@ pub(crate) fn issued_under_key(
     key: KeyId,
     hour: Hour,
 ) -> rusqlite::Result<Vec<Issued>> {
-    const SQL: &str =
-        "SELECT hour, sum(count) FROM issued WHERE hour >= ?1 AND signing_key = ?2 GROUP BY hour ORDER BY hour";
+    const SQL: &str = "SELECT hour, sum(count) FROM issued WHERE hour >= ?1 AND signing_key = ?2 GROUP BY hour ORDER BY hour";
     let mut statement = connection.prepare_cached(SQL)?;
     let rows = statement.query_map(params![hour.as_number(), key.as_stored()], |row| {
         let mut columns = Columns::of(row);

@@ -174,7 +174,7 @@ impl Writer {
             if self.connection.is_none() && self.pace.must_wait().is_none() {
                 self.reopen();
             }
-            let recovering = self.connection.is_none().then(|| self.pace.not_before).flatten();
+            let recovering = self.connection.is_none().then_some(self.pace.not_before).flatten();
             match self.shared.queue.take(recovering) {
                 Taken::Work(items) => self.work(items),
                 Taken::Nothing => {}
@@ -255,7 +255,9 @@ impl Writer {
                 Err(Failure::NoSequence) => Err(Refusal::because(
                     "allocate sequence numbers: the hour has none left, or it is forgotten",
                 )),
-                Err(Failure::Violated(conflict)) => return roll_back(connection, Refusal::Conflict(conflict)),
+                Err(Failure::Violated(conflict)) => {
+                    return roll_back(connection, Refusal::Conflict(conflict));
+                }
                 Err(Failure::Sql(error)) => return roll_back(connection, Refusal::failed(COMMIT, &error)),
             });
         }
