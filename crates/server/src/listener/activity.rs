@@ -189,9 +189,12 @@ impl Activity {
         Stream(Arc::clone(self))
     }
 
-    /// Whether not one byte of an HTTP/1.1 request came.
-    pub(super) fn is_fresh(&self) -> bool {
-        Phase::of(self.phase_since.load(Ordering::Relaxed)) == Phase::Fresh
+    /// Whether the connection can be told to close without a request being lost.
+    ///
+    /// hyper closes an HTTP/1.1 connection that reads a head as if it were idle, so that one is let alone
+    /// until it has its answer; a connection on which no byte came may have its first request on the way.
+    pub(super) fn can_close(&self) -> bool {
+        matches!(self.phase().0, Phase::Idle | Phase::Streams)
     }
 
     /// Whether the client closed its end or the connection broke.

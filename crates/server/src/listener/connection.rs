@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::Request;
+use http::header::{CONNECTION, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -177,7 +178,10 @@ async fn serve_http1<R: Responder, S: Socket>(served: Served<R>, socket: S) {
             let served = Arc::clone(&served);
             served.activity.begin_request();
             async move {
-                let response = answer(&served, request).await;
+                let mut response = answer(&served, request).await;
+                if served.connector.hub.level() != Level::Running {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 served.activity.begin_answer();
                 Ok::<_, Infallible>(response)
             }
@@ -255,8 +259,7 @@ where
                 // Only a level read after that registration is safe from being missed.
                 continue;
             }
-            // A connection on which no byte came may have its first request on the way.
-            if level == Level::Draining && !is_closing && !activity.is_fresh() {
+            if level == Level::Draining && !is_closing && activity.can_close() {
                 is_closing = true;
                 close(Pin::new(&mut *connection));
                 continue;
