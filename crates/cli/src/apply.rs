@@ -12,7 +12,7 @@ use crate::output;
 
 /// The arguments of `lydian apply`.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     sources: Sources,
     /// The file that says which realms, APIs and clients there are
@@ -31,7 +31,7 @@ pub struct Arguments {
 /// # Errors
 ///
 /// The exit status, after the reason was said.
-pub fn run(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     let document = read(&arguments.file).map_err(|error| output::failed("read the file", &error))?;
     let config = arguments.sources.load()?;
     let runtime = output::runtime(1)?;
@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
         let closed = store.close().await;
         let outcome = outcome.map_err(|error| output::failed("apply the file", &error))?;
         closed.map_err(|error| output::failed("close the store", &error))?;
-        Ok(outcome)
+        Ok::<Outcome, ExitCode>(outcome)
     })?;
     output::say(&if arguments.json { json(&outcome) } else { text(&outcome, arguments.dry_run) });
     Ok(ExitCode::SUCCESS)

@@ -4,16 +4,16 @@ use std::io::Write;
 use std::process::ExitCode;
 
 /// The exit status of a command that was refused, or found nothing.
-pub const REFUSED: u8 = 1;
+pub(crate) const REFUSED: u8 = 1;
 
 /// Writes to standard output at once: whoever waits for a line sees it. A reader that has gone away is no failure.
-pub fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// Says why a command failed, with its causes.
-pub fn failed(doing: &str, error: &dyn std::error::Error) -> ExitCode {
+pub(crate) fn failed(doing: &str, error: &dyn std::error::Error) -> ExitCode {
     eprintln!("lydian could not {doing}: {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -28,7 +28,7 @@ pub fn failed(doing: &str, error: &dyn std::error::Error) -> ExitCode {
 /// # Errors
 ///
 /// The exit status, after the reason was said.
-pub fn runtime(worker_threads: usize) -> Result<tokio::runtime::Runtime, ExitCode> {
+pub(crate) fn runtime(worker_threads: usize) -> Result<tokio::runtime::Runtime, ExitCode> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if worker_threads > 0 {
         builder.worker_threads(worker_threads);
@@ -37,7 +37,7 @@ pub fn runtime(worker_threads: usize) -> Result<tokio::runtime::Runtime, ExitCod
 }
 
 /// A table with a head, its columns as wide as their widest cell.
-pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain(head.get(column).map(|name| name.len())).max().unwrap_or(0)

@@ -110,7 +110,7 @@ ACCESS_TOKEN=$(curl --silent{ca} --user "$APP_CLIENT_ID:$APP_CLIENT_SECRET" \
 curl{ca} --location --request POST "$LYDIAN_URL/oauth2/introspect" \
   --header 'Content-Type: application/x-www-form-urlencoded' \
   --header "Authorization: Basic $(printf '%s' "$API_CLIENT_ID:$API_CLIENT_SECRET" | base64 | tr -d '\n')" \
-  --data-urlencode "token=$ACCESS_TOKEN"
+  --data-urlencode "token=$ACCESS_TOKEN"; echo
 
 # 4. The same with a Bearer token of the API, and a cookie that changes nothing.
 API_TOKEN=$(curl --silent{ca} --user "$API_CLIENT_ID:$API_CLIENT_SECRET" \
@@ -120,13 +120,13 @@ curl{ca} --location --request POST "$LYDIAN_URL/oauth2/introspect" \
   --header 'Content-Type: application/x-www-form-urlencoded' \
   --header 'Cookie: atbv=646b0ed2-c501-4b17-9251-94112013a718' \
   --header "Authorization: Bearer $API_TOKEN" \
-  --data-urlencode "token=$ACCESS_TOKEN"
+  --data-urlencode "token=$ACCESS_TOKEN"; echo
 
 # 5. The application revokes the token, and the API asks again.
 curl{ca} --user "$APP_CLIENT_ID:$APP_CLIENT_SECRET" \
   --data-urlencode "token=$ACCESS_TOKEN" "$LYDIAN_URL/oauth2/revoke"
 curl{ca} --user "$API_CLIENT_ID:$API_CLIENT_SECRET" \
-  --data-urlencode "token=$ACCESS_TOKEN" "$LYDIAN_URL/oauth2/introspect"
+  --data-urlencode "token=$ACCESS_TOKEN" "$LYDIAN_URL/oauth2/introspect"; echo
 "#
         )
     }
