@@ -21,6 +21,9 @@ pub const DEFAULT_FILE: &str = "lydian.toml";
 /// What begins the names of environment variables that set keys.
 pub const ENVIRONMENT_PREFIX: &str = "LYDIAN_";
 
+/// Variables with our prefix that set nothing here: those of `demo.env`, for shells that export what they read.
+pub const NOT_CONFIGURATION: [&str; 2] = ["LYDIAN_CA", "LYDIAN_URL"];
+
 /// Everything that an operator can set.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -249,8 +252,8 @@ pub fn load(
     if let Some(file) = file {
         read_file(&mut config, &file, &mut faults);
     }
-    let mut environment: Vec<_> =
-        environment.filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect();
+    let is_ours = |name: &str| name.starts_with(ENVIRONMENT_PREFIX) && !NOT_CONFIGURATION.contains(&name);
+    let mut environment: Vec<_> = environment.filter(|(name, _)| is_ours(name)).collect();
     environment.sort();
     for (name, value) in environment {
         let key = name[ENVIRONMENT_PREFIX.len()..].to_ascii_lowercase();

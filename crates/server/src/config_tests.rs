@@ -127,3 +127,9 @@ fn s27_proxies_are_addresses_or_networks() {
     assert_eq!(load_file(&config.print()).unwrap().trusted_proxies, config.trusted_proxies);
     check_fault("trusted_proxies = \"nowhere\"", &["trusted_proxies"]);
 }
+
+#[test]
+fn a_shell_that_exports_the_demo_still_starts_a_server() {
+    let environment = [("LYDIAN_URL".to_owned(), "x".to_owned()), ("LYDIAN_CA".to_owned(), "y".to_owned())];
+    assert!(load(&Flags::default(), environment.into_iter()).is_ok());
+}
