@@ -54,6 +54,22 @@ pub struct Load<'a> {
     pub server: Option<u32>,
 }
 
+impl<'a> Load<'a> {
+    /// Each request once, as fast as the server answers.
+    pub fn once(endpoint: &'a Endpoint, requests: &'a Requests, connections: usize) -> Self {
+        Self {
+            endpoint,
+            requests,
+            first_request: 0,
+            connections,
+            pace: Pace::Once,
+            warm_up: Duration::ZERO,
+            measure: Duration::ZERO,
+            server: None,
+        }
+    }
+}
+
 /// What a round found.
 #[derive(Clone, Debug)]
 pub struct Round {
@@ -132,7 +148,7 @@ impl<F: FnMut(usize, &Response<'_>) -> Result<(), String>> Judge for F {
 ///
 /// The server cannot be reached, or its CPU time cannot be read. Wrong answers are not errors here: the round
 /// counts them and [`Round::all_right`] refuses it.
-pub fn run(load: &Load<'_>, judge: &mut impl Judge) -> Result<Round> {
+pub fn run(load: &Load<'_>, judge: &mut (impl Judge + ?Sized)) -> Result<Round> {
     ensure!(!load.requests.is_empty(), "there is no request to send");
     ensure!((1..=CONNECTIONS_MAX).contains(&load.connections), "1 to {CONNECTIONS_MAX} connections");
     let mut generator = Generator::connect(load)?;
@@ -173,7 +189,7 @@ struct Answered {
 
 impl Slot {
     /// Reads what has arrived; `None` while the answer is not whole, an error when the connection is of no use.
-    fn receive(&mut self, judge: &mut impl Judge) -> Result<Option<Answered>, String> {
+    fn receive(&mut self, judge: &mut (impl Judge + ?Sized)) -> Result<Option<Answered>, String> {
         self.connection.flush().map_err(|error| format!("send: {error}"))?;
         loop {
             match self.connection.read() {
@@ -343,7 +359,7 @@ impl<'a> Generator<'a> {
         if ahead <= 2 * GRANULARITY { Duration::ZERO } else { (ahead - GRANULARITY).min(LONGEST) }
     }
 
-    fn take_answer(&mut self, slot: usize, judge: &mut impl Judge) -> Result<()> {
+    fn take_answer(&mut self, slot: usize, judge: &mut (impl Judge + ?Sized)) -> Result<()> {
         let answered = match self.slots[slot].receive(judge) {
             Ok(Some(answered)) => answered,
             Ok(None) => return Ok(()),

@@ -5,13 +5,23 @@
 //! what it is compared with.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod client;
 pub mod connection;
+pub mod filler;
+pub mod floor;
 pub mod generator;
 pub mod limits;
 pub mod machine;
+pub mod peers;
+pub mod process;
+pub mod product;
+pub mod progress;
 pub mod report;
 pub mod requests;
 pub mod response;
+pub mod rounds;
+pub mod rows;
 pub mod schedule;
 pub mod statistics;
+pub mod verification;

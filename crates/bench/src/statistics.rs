@@ -71,6 +71,12 @@ impl Latencies {
         self.0.saturating_record(nanoseconds);
     }
 
+    /// Adds what another round recorded.
+    pub fn merge(&mut self, other: &Self) {
+        // Both have the same bounds, so nothing can be too large.
+        self.0 += &other.0;
+    }
+
     /// How many answers were recorded.
     pub fn len(&self) -> u64 {
         self.0.len()

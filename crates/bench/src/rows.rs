@@ -1,0 +1,68 @@
+//! The rows of the report, by the id of the target that each answers to.
+
+mod introspection;
+mod issuing;
+mod store;
+
+use anyhow::Result;
+
+use crate::bench::Bench;
+use crate::progress::Progress;
+use crate::report::Row;
+
+/// One target, and how its rows are measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The id, `P1` to `P8`.
+    pub id: &'static str,
+    /// What is measured, in words.
+    pub what: &'static str,
+    /// How many steps its progress has under a plan of so many rounds.
+    steps: fn(u64) -> u64,
+    measure: fn(&Bench, &Progress) -> Result<Vec<Row>>,
+}
+
+/// All targets that the bench measures, in the order of the report.
+pub const ALL: [Entry; 6] = [
+    Entry {
+        id: "P1",
+        what: "introspection of live opaque tokens",
+        steps: |rounds| 4 * rounds,
+        measure: introspection::opaque,
+    },
+    Entry {
+        id: "P1c",
+        what: "introspection of live opaque tokens, facts not in memory",
+        steps: |rounds| 2 * rounds,
+        measure: introspection::opaque_without_facts,
+    },
+    Entry {
+        id: "P2",
+        what: "introspection of JWTs, warm and at first sight",
+        steps: |rounds| 5 * rounds,
+        measure: introspection::jwts,
+    },
+    Entry {
+        id: "P3",
+        what: "client_credentials, opaque",
+        steps: |rounds| 2 * rounds,
+        measure: issuing::opaque,
+    },
+    Entry {
+        id: "P7",
+        what: "introspection beside expired rows",
+        steps: |rounds| 2 * rounds,
+        measure: store::expired_rows,
+    },
+    Entry { id: "P8", what: "memory and start", steps: |_| 3, measure: store::memory_and_start },
+];
+
+impl Entry {
+    /// Measures the rows of this target; a failure becomes a row that says so.
+    pub fn measure(&self, bench: &Bench) -> Vec<Row> {
+        let progress = Progress::begin(self.id, (self.steps)(bench.plan.rounds as u64));
+        let rows = (self.measure)(bench, &progress);
+        progress.end();
+        rows.unwrap_or_else(|error| vec![Row::not_measured(self.id, self.what, None, &format!("{error:#}"))])
+    }
+}
