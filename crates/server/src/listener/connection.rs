@@ -170,7 +170,6 @@ async fn speaks_plain_http(socket: &TcpStream) -> io::Result<bool> {
 
 async fn serve_http1<R: Responder, S: Socket>(served: Served<R>, socket: S) {
     let served = Arc::new(served);
-    let connector = &served.connector;
     served.activity.begin_http1(socket.holds_bytes());
     let service = service_fn({
         let served = Arc::clone(&served);
@@ -187,20 +186,12 @@ async fn serve_http1<R: Responder, S: Socket>(served: Served<R>, socket: S) {
             }
         }
     });
-    let mut connection = connector.http1.serve_connection(TokioIo::new(socket), service);
+    let mut connection = served.connector.http1.serve_connection(TokioIo::new(socket), service);
     let ended = drive(&served, &mut connection, http1::Connection::graceful_shutdown).await;
-    if ended == Ended::Cut || served.activity.peer_is_gone() {
-        return;
-    }
-    let socket = connection.into_parts().io.into_inner().into_socket();
-    tokio::select! {
-        biased;
-        () = connector.hub.reached(Level::Closed) => {}
-        () = Box::pin(linger(socket)) => {}
-    }
+    part(&served, ended, connection.into_parts().io.into_inner()).await;
 }
 
-async fn serve_http2<R: Responder>(served: Served<R>, socket: TlsStream<Watched>) {
+async fn serve_http2<R: Responder>(served: Served<R>, mut socket: TlsStream<Watched>) {
     let served = Arc::new(served);
     served.activity.begin_http2();
     let service = service_fn({
@@ -214,8 +205,22 @@ async fn serve_http2<R: Responder>(served: Served<R>, socket: TlsStream<Watched>
             }
         }
     });
-    let mut connection = served.connector.http2.serve_connection(TokioIo::new(socket), service);
-    drive(&served, &mut connection, http2::Connection::graceful_shutdown).await;
+    let mut connection = served.connector.http2.serve_connection(TokioIo::new(&mut socket), service);
+    let ended = drive(&served, &mut connection, http2::Connection::graceful_shutdown).await;
+    drop(connection);
+    part(&served, ended, socket).await;
+}
+
+/// Sees to it that the client can read our last word.
+async fn part<R>(served: &Served<R>, ended: Ended, socket: impl Socket) {
+    if ended == Ended::Cut || served.activity.peer_is_gone() {
+        return;
+    }
+    tokio::select! {
+        biased;
+        () = served.connector.hub.reached(Level::Closed) => {}
+        () = Box::pin(linger(socket.into_socket())) => {}
+    }
 }
 
 /// Polls a connection, its timers and the order to end.

@@ -6,3 +6,4 @@ mod http2;
 mod starvation;
 mod support;
 mod tls;
+mod tls_support;

@@ -157,6 +157,7 @@ impl Drop for Server {
 }
 
 /// A client that writes what it is told to, byte by byte if need be.
+#[derive(Debug)]
 pub(crate) struct Client<S>(pub(crate) S);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
