@@ -1,0 +1,546 @@
+//! The records, the observer and the questions that the suite works with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use lydian_domain::{
+    AccessToken, Api, ApiId, Audience, CachePolicy, Client, ClientId, ClientSecretHash, Grant, GrantId,
+    KeyId, KeyState, Realm, RealmId, RealmName, RefreshToken, RevocationCascade, Session, SessionId,
+    SigningKeyRecord, TokenDigest, TokenForm, TokenFormat, TokenId, User, UserId,
+};
+use lydian_jose::Algorithm;
+use lydian_oauth_types::{ClientAuthMethod, GrantType, ScopeSet};
+use lydian_primitives::{Digest, Hour, Id, Timestamp};
+use lydian_revocation::{CutKind, LogPosition, LogRow, RecordKind, Seq};
+use tokio::sync::watch;
+
+use super::Backend;
+use crate::{ApplyError, Change, Conflict, LogObserver, Precondition, Record, SharedStorage, Write};
+
+/// The time of changes, unless a test says otherwise.
+pub const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+/// An hour that tokens of the suite expire in.
+pub fn hour() -> Hour {
+    NOW.hour()
+}
+
+/// A store that was opened, with what it told its observer.
+pub struct Store {
+    /// The store.
+    pub storage: SharedStorage,
+    /// Its observer.
+    pub observer: Arc<Recorder>,
+}
+
+impl Store {
+    /// Opens the store of a backend.
+    pub async fn open(backend: &impl Backend) -> Self {
+        let observer = Arc::new(Recorder::default());
+        let storage = backend.open(Arc::<Recorder>::clone(&observer)).await;
+        Self { storage, observer }
+    }
+
+    /// Closes the store and opens it again.
+    pub async fn reopen(self, backend: &impl Backend) -> Self {
+        self.storage.close().await.unwrap();
+        drop(self);
+        Self::open(backend).await
+    }
+
+    /// Applies writes without preconditions.
+    #[track_caller]
+    pub fn write(&self, writes: Vec<Write>) -> impl Future<Output = LogPosition> {
+        let answer = self.storage.apply(change(vec![], writes));
+        async move { answer.await.unwrap() }
+    }
+
+    /// Applies a change that must conflict.
+    pub async fn conflict(&self, change: Change) -> Conflict {
+        match self.storage.apply(change).await {
+            Err(ApplyError::Conflict(conflict)) => conflict,
+            other => panic!("a conflict was expected: {other:?}"),
+        }
+    }
+
+    /// Whether a precondition holds now.
+    pub async fn holds(&self, precondition: Precondition) -> bool {
+        self.storage.apply(change(vec![precondition], vec![])).await.is_ok()
+    }
+
+    /// Everything that the fixtures of the suite can have written, as one text.
+    pub async fn everything(&self) -> String {
+        let storage = &self.storage;
+        let unused = |series: u32| Precondition::AssertionUnused {
+            client: client_id(1),
+            digest: [series as u8; 32],
+            expires_at: NOW,
+        };
+        let mut all = Vec::new();
+        let mut add = |part: &dyn Debug| all.push(format!("{part:?}"));
+        add(&storage.load_records().await.unwrap());
+        add(&storage.load_parents(grant_id(1), Some(session_id(1)), Some(user_id(1))).await.unwrap());
+        for series in 0..2 {
+            add(&storage.find_access_token(token_id(series * 10 + 1)).await.unwrap());
+            add(&storage.find_refresh_token(token_id(series * 10 + 2)).await.unwrap());
+            add(&self.holds(unused(series)).await);
+        }
+        add(&storage.find_setting("setting").await.unwrap());
+        add(&storage.head().await.unwrap());
+        add(&storage.log_after(Seq::ZERO, 1_000).await.unwrap());
+        add(&storage.issued_under_key(key_id(1), hour()).await.unwrap());
+        all.join("\n")
+    }
+
+    /// Stops the store between a commit and its answer, so that what is applied meanwhile waits for one batch.
+    pub async fn hold(&self) -> Held<'_> {
+        self.observer.gate.send_replace(Gate::Armed);
+        let answer = self.storage.apply(change(vec![], vec![cut(CutKind::User, 999)]));
+        let mut gate = self.observer.gate.subscribe();
+        gate.wait_for(|gate| *gate == Gate::Held).await.unwrap();
+        Held { store: self, answer }
+    }
+}
+
+/// A store that is stopped; see [`Store::hold`].
+pub struct Held<'a> {
+    store: &'a Store,
+    answer: crate::Answer<'a, LogPosition, ApplyError>,
+}
+
+impl Held<'_> {
+    /// Lets the store go on.
+    pub async fn release(self) {
+        self.store.observer.gate.send_replace(Gate::Open);
+        self.answer.await.unwrap();
+    }
+}
+
+/// What an observer was told.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// Rows are durable.
+    Committed(Vec<LogRow>, Vec<Record>),
+    /// An outcome is unknown.
+    LostTrack,
+    /// All rows were given again.
+    CaughtUp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+enum Gate {
+    #[default]
+    Open,
+    Armed,
+    Held,
+}
+
+/// An observer that remembers what it was told, and can hold the store up.
+#[derive(Default)]
+pub struct Recorder {
+    told: std::sync::Mutex<Vec<Told>>,
+    gate: watch::Sender<Gate>,
+}
+
+impl Recorder {
+    /// What it was told so far.
+    pub fn told(&self) -> Vec<Told> {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// The rows that it was given so far.
+    pub fn rows(&self) -> Vec<LogRow> {
+        let rows_of = |told| match told {
+            Told::Committed(rows, _) => rows,
+            Told::LostTrack | Told::CaughtUp => Vec::new(),
+        };
+        self.told().into_iter().flat_map(rows_of).collect()
+    }
+
+    fn tell(&self, told: Told) {
+        self.told.lock().unwrap().push(told);
+    }
+}
+
+impl LogObserver for Recorder {
+    fn committed(&self, rows: &[LogRow], records: Vec<Record>) {
+        self.tell(Told::Committed(rows.to_vec(), records));
+        let held = self.gate.send_if_modified(|gate| {
+            let armed = *gate == Gate::Armed;
+            if armed {
+                *gate = Gate::Held;
+            }
+            armed
+        });
+        // The store's thread stands still here until the test lets it go on.
+        while held && *self.gate.borrow() == Gate::Held {
+            std::thread::yield_now();
+        }
+    }
+
+    fn lost_track(&self) {
+        self.tell(Told::LostTrack);
+    }
+
+    fn caught_up(&self) {
+        self.tell(Told::CaughtUp);
+    }
+}
+
+/// A change at [`NOW`].
+pub fn change(preconditions: Vec<Precondition>, writes: Vec<Write>) -> Change {
+    Change { preconditions, writes, at: NOW }
+}
+
+macro_rules! ids {
+    ($($name:ident: $id:ty = $base:literal;)*) => {$(
+        /// An id of this kind; ids of different kinds differ.
+        pub fn $name(number: u64) -> $id {
+            Id::from_number($base + number)
+        }
+    )*};
+}
+ids! {
+    realm_id: RealmId = 10_000;
+    api_id: ApiId = 20_000;
+    client_id: ClientId = 30_000;
+    key_id: KeyId = 40_000;
+    user_id: UserId = 50_000;
+    session_id: SessionId = 60_000;
+    grant_id: GrantId = 0x7fff_ffff_ffff_0000;
+}
+
+/// The id of a token that expires in [`hour`].
+pub fn token_id(sequence: u32) -> TokenId {
+    TokenId::from_parts(hour(), 3, sequence)
+}
+
+/// A set of scopes.
+pub fn scope(text: &str) -> ScopeSet {
+    ScopeSet::parse(text).unwrap()
+}
+
+/// A realm in which no setting has its default.
+pub fn realm(number: u64) -> Realm {
+    Realm {
+        enabled: false,
+        version: 7,
+        opaque_access_token_seconds: 11,
+        jwt_access_token_seconds: 12,
+        refresh_token_seconds: 13,
+        refresh_token_idle_seconds: 14,
+        access_token_prefix: "abc".to_owned(),
+        refresh_token_prefix: "abd".to_owned(),
+        reference_members: false,
+        ..Realm::with_defaults(realm_id(number), RealmName::parse(&format!("realm-{number}")).unwrap())
+    }
+}
+
+/// An API of the first realm.
+pub fn api(number: u64) -> Api {
+    Api {
+        id: api_id(number),
+        realm: realm_id(1),
+        audience: format!("https://api-{number}.example/"),
+        name: "An \"API\" with a name like \u{2026}".to_owned(),
+        scopes: scope("read write"),
+        token_format: TokenFormat::Jwt {
+            algorithm: lydian_domain::records::realm::SigningAlgorithm(Algorithm::EdDsa),
+            typ: "JWT".to_owned(),
+            record: false,
+        },
+        access_token_seconds: Some(77),
+        cache: CachePolicy { with_feed_seconds: 1, without_feed_seconds: 2 },
+        enabled: false,
+        version: u64::from(u32::MAX) + 3,
+    }
+}
+
+/// A client of the first realm.
+pub fn client(number: u64) -> Client {
+    Client {
+        id: client_id(number),
+        realm: realm_id(1),
+        client_id: format!("client-{number}"),
+        name: "A client".to_owned(),
+        enabled: true,
+        cut_at: Seq::ZERO,
+        version: 3,
+        auth_methods: BTreeSet::from([ClientAuthMethod::ClientSecretPost, ClientAuthMethod::PrivateKeyJwt]),
+        secrets: vec![
+            ClientSecretHash { salt: [1; 12], digest: Digest::from_bytes([2; 32]) },
+            ClientSecretHash { salt: [3; 12], digest: Digest::from_bytes([4; 32]) },
+        ],
+        jwks: Some("{\"keys\":[]}".to_owned()),
+        assertion_audience_token_endpoint: true,
+        grant_types: BTreeSet::from([GrantType::ClientCredentials]),
+        allowed: BTreeMap::from([(api_id(1), scope("read")), (api_id(2), scope(""))]),
+        issuer_scopes: scope("introspect openid"),
+        default_api: Some(api_id(1)),
+        api: Some(api_id(2)),
+        introspect_any: true,
+        access_token_seconds: None,
+        revocation_cascade: RevocationCascade::Grant,
+    }
+}
+
+/// A signing key of the first realm.
+pub fn signing_key(number: u64) -> SigningKeyRecord {
+    SigningKeyRecord {
+        id: key_id(number),
+        realm: realm_id(1),
+        kid: format!("kid-{number}"),
+        algorithm: Algorithm::Es256,
+        state: KeyState::Retiring,
+        created_at: NOW.minus_seconds(5),
+        cut_at: Seq::ZERO,
+        wrapped_private_key: vec![0, 255, 7],
+        version: 2,
+    }
+}
+
+/// A user of the first realm.
+pub fn user(number: u64) -> User {
+    User {
+        id: user_id(number),
+        realm: realm_id(1),
+        subject: format!("subject-{number}"),
+        username: format!("user-{number}@example"),
+        enabled: true,
+        cut_at: Seq::ZERO,
+    }
+}
+
+/// A session of the first user.
+pub fn session(number: u64) -> Session {
+    Session {
+        id: session_id(number),
+        realm: realm_id(1),
+        user: user_id(1),
+        expires_at: NOW.plus_seconds(9),
+        cut_at: Seq::ZERO,
+    }
+}
+
+/// What the first user granted to the first client.
+pub fn grant(number: u64) -> Grant {
+    Grant {
+        id: grant_id(number),
+        realm: realm_id(1),
+        client: client_id(1),
+        user: Some(user_id(1)),
+        session: Some(session_id(1)),
+        api: None,
+        scope: scope("read"),
+        created_at: NOW,
+        cut_at: Seq::ZERO,
+        refresh_token: Some(token_id(2)),
+        idle_expires_at: NOW.plus_seconds(8),
+    }
+}
+
+/// A standing grant of the first client.
+pub fn standing_grant(number: u64, api: Option<ApiId>) -> Grant {
+    Grant { user: None, session: None, api, refresh_token: None, ..grant(number) }
+}
+
+/// An opaque access token of the first grant.
+pub fn access_token(id: TokenId) -> AccessToken {
+    AccessToken {
+        id,
+        realm: realm_id(1),
+        client: client_id(1),
+        user: Some(user_id(1)),
+        session: Some(session_id(1)),
+        grant: grant_id(1),
+        audience: Audience::Api(api_id(1)),
+        scope: scope("read write"),
+        issued_at: NOW,
+        expires_at: NOW.plus_seconds(60),
+        minted_at: Seq::from_number(5),
+        form: TokenForm::Opaque,
+        digest: Some(TokenDigest { generation: 200, digest: Digest::from_bytes([9; 32]) }),
+        revoked_at: None,
+    }
+}
+
+/// A refresh token of the first grant.
+pub fn refresh_token(id: TokenId) -> RefreshToken {
+    RefreshToken {
+        id,
+        realm: realm_id(1),
+        client: client_id(1),
+        user: Some(user_id(1)),
+        session: Some(session_id(1)),
+        grant: grant_id(1),
+        scope: scope("read"),
+        issued_at: NOW,
+        expires_at: NOW.plus_seconds(60),
+        minted_at: Seq::from_number(5),
+        digest: TokenDigest { generation: 1, digest: Digest::from_bytes([8; 32]) },
+        revoked_at: None,
+    }
+}
+
+/// A cut.
+pub fn cut(kind: CutKind, subject: u64) -> Write {
+    Write::Cut { kind, subject }
+}
+
+/// The record and the cut of each kind that can be cut.
+pub fn cuttable() -> [(CutKind, u64, Write); 6] {
+    [
+        (CutKind::Client, client_id(1).as_number(), Write::PutClient(client(1))),
+        (CutKind::Grant, grant_id(1).as_number(), Write::PutGrant(grant(1))),
+        (CutKind::Key, key_id(1).as_number(), Write::PutSigningKey(signing_key(1))),
+        (CutKind::Realm, realm_id(1).as_number(), Write::PutRealm(realm(1))),
+        (CutKind::Session, session_id(1).as_number(), Write::PutSession(session(1))),
+        (CutKind::User, user_id(1).as_number(), Write::PutUser(user(1))),
+    ]
+}
+
+/// One write of each kind. What can be added once only is another thing in each series, of which [`Store::everything`] knows two.
+pub fn each_write(series: u32) -> Vec<Write> {
+    let token = |number| token_id(series * 10 + number);
+    let mut writes = vec![
+        Write::AddIssued {
+            audience: Audience::Api(api_id(1)),
+            realm: realm_id(1),
+            key: key_id(1),
+            hour: hour(),
+            count: 3,
+        },
+        Write::PutAccessToken(access_token(token(1))),
+        Write::PutApi(api(1)),
+        Write::PutRefreshToken(refresh_token(token(2))),
+        Write::PutSetting { name: "setting", value: vec![1] },
+        Write::RevokeToken { token: token(1), expires_at: NOW },
+        Write::RevokeToken { token: token(3), expires_at: NOW },
+        Write::UseAssertion { client: client_id(1), digest: [series as u8; 32], expires_at: NOW },
+    ];
+    for (kind, subject, put) in cuttable() {
+        writes.push(put);
+        writes.push(cut(kind, subject));
+    }
+    writes
+}
+
+/// A precondition, what makes it true, what makes it false, and its name then.
+pub struct Case {
+    /// The precondition.
+    pub precondition: Precondition,
+    /// What is there at first: the precondition holds.
+    pub before: Vec<Write>,
+    /// A write that ends it: of rivals that all do this, one may win.
+    pub consume: Write,
+    /// The conflict after that.
+    pub conflict: Conflict,
+}
+
+/// Each kind of precondition, over fresh names for each `round`.
+pub fn each_precondition(round: u64) -> Vec<Case> {
+    let number = 100 + round;
+    let sequence = u32::try_from(number).unwrap();
+    let rotated = Grant { refresh_token: Some(token_id(sequence + 1_000_000)), ..grant(number) };
+    let standing_client = client_id(number);
+    let standing = |api| Grant { client: standing_client, ..standing_grant(number * 2 + 2_000, api) };
+    let mut cases = vec![
+        Case {
+            precondition: Precondition::AudienceFree { realm: realm_id(1), audience: api(number).audience },
+            before: vec![],
+            consume: Write::PutApi(api(number)),
+            conflict: Conflict::AudienceTaken,
+        },
+        Case {
+            precondition: Precondition::AssertionUnused {
+                client: client_id(number),
+                digest: [7; 32],
+                expires_at: NOW,
+            },
+            before: vec![],
+            consume: Write::UseAssertion { client: client_id(number), digest: [7; 32], expires_at: NOW },
+            conflict: Conflict::AssertionUsed,
+        },
+        Case {
+            precondition: Precondition::ClientIdFree {
+                realm: realm_id(1),
+                client_id: client(number).client_id,
+            },
+            before: vec![],
+            consume: Write::PutClient(client(number)),
+            conflict: Conflict::ClientIdTaken,
+        },
+        Case {
+            precondition: Precondition::CurrentRefreshToken {
+                grant: grant_id(number),
+                token: token_id(sequence),
+            },
+            before: vec![Write::PutGrant(Grant { refresh_token: Some(token_id(sequence)), ..grant(number) })],
+            consume: Write::PutGrant(rotated),
+            conflict: Conflict::NotCurrentRefreshToken,
+        },
+        Case {
+            precondition: Precondition::NoStandingGrant { client: standing_client, api: None },
+            before: vec![],
+            consume: Write::PutGrant(standing(None)),
+            conflict: Conflict::HasStandingGrant,
+        },
+        Case {
+            precondition: Precondition::NoStandingGrant { client: standing_client, api: Some(api_id(1)) },
+            before: vec![],
+            consume: Write::PutGrant(Grant { id: grant_id(number * 2 + 2_001), ..standing(Some(api_id(1))) }),
+            conflict: Conflict::HasStandingGrant,
+        },
+        Case {
+            precondition: Precondition::RealmNameFree { name: realm(number).name.as_str().to_owned() },
+            before: vec![],
+            consume: Write::PutRealm(realm(number)),
+            conflict: Conflict::RealmNameTaken,
+        },
+        Case {
+            precondition: Precondition::SettingIs { name: "absent", value: Some(vec![round as u8]) },
+            before: vec![Write::PutSetting { name: "absent", value: vec![round as u8] }],
+            consume: Write::PutSetting { name: "absent", value: vec![255, round as u8] },
+            conflict: Conflict::SettingChanged,
+        },
+    ];
+    let number = 5_000 + number;
+    let unchanged = |kind, id, before, consume| Case {
+        precondition: Precondition::RecordUnchanged { kind, id, version: 1 },
+        before: vec![before],
+        consume,
+        conflict: Conflict::RecordChanged,
+    };
+    cases.push(unchanged(
+        RecordKind::Api,
+        api_id(number).as_number(),
+        Write::PutApi(Api { version: 1, ..api(number) }),
+        Write::PutApi(Api { version: 2, ..api(number) }),
+    ));
+    cases.push(unchanged(
+        RecordKind::Client,
+        client_id(number).as_number(),
+        Write::PutClient(Client { version: 1, ..client(number) }),
+        Write::PutClient(Client { version: 2, ..client(number) }),
+    ));
+    cases.push(unchanged(
+        RecordKind::Key,
+        key_id(number).as_number(),
+        Write::PutSigningKey(SigningKeyRecord { version: 1, ..signing_key(number) }),
+        Write::PutSigningKey(SigningKeyRecord { version: 2, ..signing_key(number) }),
+    ));
+    cases.push(unchanged(
+        RecordKind::Realm,
+        realm_id(number).as_number(),
+        Write::PutRealm(Realm { version: 1, ..realm(number) }),
+        Write::PutRealm(Realm { version: 2, ..realm(number) }),
+    ));
+    cases
+}
+
+/// Whether two values print the same. Digests do not print: compare them apart.
+#[track_caller]
+pub fn assert_same(found: &impl Debug, expected: &impl Debug) {
+    assert_eq!(format!("{found:?}"), format!("{expected:?}"));
+}

@@ -1,0 +1,312 @@
+//! What is written reads back.
+
+use lydian_domain::{
+    AccessToken, Api, Audience, Client, Grant, GrantId, KeyState, Realm, RefreshToken, Session,
+    SigningKeyRecord, TokenForm, TokenFormat, TokenId, User,
+};
+use lydian_primitives::{Hour, Timestamp};
+use lydian_revocation::Seq;
+
+use super::Backend;
+use super::fixtures::*;
+use crate::{ApplyError, Issued, Record, StoredAccessToken, StoredRefreshToken, Write};
+
+pub async fn a_realm_reads_back_as_it_was_written(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let changed = Realm { enabled: true, version: 8, ..realm(1) };
+    check_record(&store, Write::PutRealm(realm(1)), Record::Realm(realm(1))).await;
+    check_record(&store, Write::PutRealm(changed.clone()), Record::Realm(changed)).await;
+}
+
+pub async fn an_api_reads_back_as_it_was_written(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let changed = Api {
+        audience: "urn:other".to_owned(),
+        token_format: TokenFormat::Opaque,
+        access_token_seconds: None,
+        version: 9,
+        ..api(1)
+    };
+    check_record(&store, Write::PutApi(api(1)), Record::Api(api(1))).await;
+    check_record(&store, Write::PutApi(changed.clone()), Record::Api(changed)).await;
+}
+
+pub async fn a_client_reads_back_as_it_was_written(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let changed =
+        Client { secrets: vec![], jwks: None, api: None, default_api: None, version: 4, ..client(1) };
+    check_record(&store, Write::PutClient(client(1)), Record::Client(client(1))).await;
+    let records = store.storage.load_records().await.unwrap();
+    let [Record::Client(found)] = records.as_slice() else { panic!("one client: {records:?}") };
+    for (found, expected) in found.secrets.iter().zip(client(1).secrets) {
+        assert!(found.digest.matches(&expected.digest));
+    }
+    check_record(&store, Write::PutClient(changed.clone()), Record::Client(changed)).await;
+}
+
+pub async fn a_signing_key_reads_back_as_it_was_written(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let changed = SigningKeyRecord { state: KeyState::Retired, version: 3, ..signing_key(1) };
+    check_record(&store, Write::PutSigningKey(signing_key(1)), Record::Key(signing_key(1))).await;
+    check_record(&store, Write::PutSigningKey(changed.clone()), Record::Key(changed)).await;
+}
+
+async fn check_record(store: &Store, write: Write, expected: Record) {
+    store.write(vec![write]).await;
+    assert_same(&store.storage.load_records().await.unwrap(), &[expected]);
+}
+
+pub async fn records_are_loaded_as_realms_apis_clients_and_keys(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let writes = vec![
+        Write::PutSigningKey(signing_key(1)),
+        Write::PutClient(client(2)),
+        Write::PutClient(client(1)),
+        Write::PutApi(api(1)),
+        Write::PutRealm(realm(1)),
+        Write::PutUser(user(1)),
+    ];
+    store.write(writes).await;
+    let expected = [
+        Record::Realm(realm(1)),
+        Record::Api(api(1)),
+        Record::Client(client(1)),
+        Record::Client(client(2)),
+        Record::Key(signing_key(1)),
+    ];
+    assert_same(&store.storage.load_records().await.unwrap(), &expected);
+}
+
+pub async fn grants_sessions_and_users_read_back_as_they_were_written(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let changed = (
+        Grant {
+            session: None,
+            api: Some(api_id(1)),
+            refresh_token: None,
+            idle_expires_at: NOW.plus_seconds(99),
+            ..grant(1)
+        },
+        Session { expires_at: NOW.plus_seconds(99), ..session(1) },
+        User { username: "other".to_owned(), enabled: false, ..user(1) },
+    );
+    for (grant, session, user) in [(grant(1), session(1), user(1)), changed] {
+        let writes = vec![
+            Write::PutGrant(grant.clone()),
+            Write::PutSession(session.clone()),
+            Write::PutUser(user.clone()),
+        ];
+        store.write(writes).await;
+        let parents =
+            store.storage.load_parents(grant_id(1), Some(session_id(1)), Some(user_id(1))).await.unwrap();
+        assert_eq!((parents.grant, parents.session, parents.user), (Some(grant), Some(session), Some(user)));
+        let name = store.storage.find_username(user_id(1)).await.unwrap();
+        assert_eq!(
+            name,
+            store
+                .storage
+                .load_parents(grant_id(1), None, Some(user_id(1)))
+                .await
+                .unwrap()
+                .user
+                .map(|u| u.username)
+        );
+    }
+    let without = store.storage.load_parents(grant_id(1), None, None).await.unwrap();
+    assert!(without.grant.is_some() && without.session.is_none() && without.user.is_none());
+}
+
+pub async fn access_tokens_of_each_form_read_back_as_they_were_written(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    store.write(vec![Write::PutUser(user(1))]).await;
+    let tokens = [
+        access_token(token_id(1)),
+        AccessToken {
+            form: TokenForm::Jwt(key_id(1)),
+            audience: Audience::Issuer,
+            user: None,
+            session: None,
+            scope: scope(""),
+            ..access_token(token_id(2))
+        },
+        AccessToken { form: TokenForm::Jwt(key_id(1)), digest: None, ..access_token(token_id(3)) },
+        AccessToken {
+            user: Some(user_id(2)),
+            expires_at: Timestamp::MAX,
+            minted_at: Seq::from_number(u64::MAX),
+            ..access_token(TokenId::from_parts(Hour::NEVER, 255, u32::MAX))
+        },
+    ];
+    for token in tokens {
+        store.write(vec![Write::PutAccessToken(token.clone())]).await;
+        let found = store.storage.find_access_token(token.id).await.unwrap().unwrap();
+        if let (Some(found), Some(expected)) = (found.token.digest, token.digest) {
+            assert!(found.digest.matches(&expected.digest));
+        }
+        // The name is that of a user who is there.
+        let known = token.user == Some(user_id(1));
+        let expected = StoredAccessToken {
+            token,
+            username: known.then(|| user(1).username),
+            subject: known.then(|| user(1).subject),
+        };
+        assert_same(&found, &expected);
+    }
+    let renamed = User { username: "renamed".to_owned(), ..user(1) };
+    store.write(vec![Write::PutUser(renamed)]).await;
+    let found = store.storage.find_access_token(token_id(1)).await.unwrap().unwrap();
+    assert_eq!(found.username.as_deref(), Some("renamed"));
+}
+
+pub async fn a_refresh_token_reads_back_with_the_rows_that_decide_over_it(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let alone = RefreshToken { user: None, session: None, ..refresh_token(token_id(3)) };
+    store
+        .write(vec![Write::PutRefreshToken(refresh_token(token_id(2))), Write::PutRefreshToken(alone)])
+        .await;
+    let missing = store.storage.find_refresh_token(token_id(2)).await.unwrap().unwrap().parents;
+    assert!(missing.grant.is_none() && missing.session.is_none() && missing.user.is_none());
+    let writes = vec![Write::PutGrant(grant(1)), Write::PutSession(session(1)), Write::PutUser(user(1))];
+    store.write(writes).await;
+    let found = store.storage.find_refresh_token(token_id(2)).await.unwrap().unwrap();
+    assert!(found.token.digest.digest.matches(&refresh_token(token_id(2)).digest.digest));
+    let parents =
+        store.storage.load_parents(grant_id(1), Some(session_id(1)), Some(user_id(1))).await.unwrap();
+    assert!(parents.grant.is_some() && parents.session.is_some() && parents.user.is_some());
+    assert_same(&found, &StoredRefreshToken { token: refresh_token(token_id(2)), parents });
+    let alone = store.storage.find_refresh_token(token_id(3)).await.unwrap().unwrap().parents;
+    assert_eq!((alone.grant, alone.session, alone.user), (Some(grant(1)), None, None));
+}
+
+pub async fn what_is_not_there_is_absent_and_no_error(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let storage = &store.storage;
+    assert!(storage.load_records().await.unwrap().is_empty());
+    assert!(storage.find_access_token(token_id(1)).await.unwrap().is_none());
+    assert!(storage.find_refresh_token(token_id(1)).await.unwrap().is_none());
+    assert_eq!(storage.find_standing_grant(client_id(1), None).await.unwrap(), None);
+    assert_eq!(storage.find_username(user_id(1)).await.unwrap(), None);
+    assert_eq!(storage.find_setting("setting").await.unwrap(), None);
+    assert_eq!(storage.head().await.unwrap(), lydian_revocation::LogPosition::default());
+    assert_eq!(storage.log_after(Seq::ZERO, 10).await.unwrap(), vec![]);
+    assert_eq!(storage.log_position_at(NOW).await.unwrap(), Seq::from_number(1));
+    assert_eq!(storage.issued_under_key(key_id(1), hour()).await.unwrap(), vec![]);
+    let (found, next) = storage.scan_access_tokens(realm_id(1), grant_id(1), token_id(0), 10).await.unwrap();
+    assert!(found.is_empty() && next.is_none());
+}
+
+pub async fn a_standing_grant_is_found_by_client_and_api(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let other_client = Grant { client: client_id(2), ..standing_grant(3, None) };
+    let writes = vec![
+        Write::PutGrant(standing_grant(1, None)),
+        Write::PutGrant(standing_grant(2, Some(api_id(1)))),
+        Write::PutGrant(other_client),
+        // What a user granted is no standing grant.
+        Write::PutGrant(Grant { api: Some(api_id(2)), ..grant(4) }),
+    ];
+    store.write(writes).await;
+    let find = |client, api| store.storage.find_standing_grant(client, api);
+    assert_eq!(find(client_id(1), None).await.unwrap(), Some(grant_id(1)));
+    assert_eq!(find(client_id(1), Some(api_id(1))).await.unwrap(), Some(grant_id(2)));
+    assert_eq!(find(client_id(1), Some(api_id(2))).await.unwrap(), None);
+    assert_eq!(find(client_id(2), None).await.unwrap(), Some(grant_id(3)));
+    assert_eq!(find(client_id(2), Some(api_id(1))).await.unwrap(), None);
+}
+
+pub async fn a_setting_reads_back_and_is_replaced(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    for value in [vec![1, 2, 3], vec![], vec![255; 1_000]] {
+        store.write(vec![Write::PutSetting { name: "setting", value: value.clone() }]).await;
+        assert_eq!(store.storage.find_setting("setting").await.unwrap(), Some(value));
+    }
+    assert_eq!(store.storage.find_setting("other").await.unwrap(), None);
+}
+
+pub async fn issued_tokens_are_counted_by_key_and_hour(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let add = |key, hour, audience, realm, count| Write::AddIssued { audience, realm, key, hour, count };
+    let api_audience = Audience::Api(api_id(1));
+    let writes = vec![
+        add(key_id(1), hour(), Audience::Issuer, realm_id(1), 1),
+        add(key_id(1), hour(), api_audience, realm_id(1), 2),
+        add(key_id(1), hour(), api_audience, realm_id(1), 4),
+        add(key_id(1), hour(), api_audience, realm_id(2), 8),
+        add(key_id(1), hour().next(), api_audience, realm_id(1), 16),
+        add(key_id(2), hour(), api_audience, realm_id(1), 32),
+    ];
+    store.write(writes).await;
+    let count = |hour, count| Issued { hour, count };
+    let find = |key, hour| store.storage.issued_under_key(key, hour);
+    assert_eq!(find(key_id(1), hour()).await.unwrap(), vec![count(hour(), 15), count(hour().next(), 16)]);
+    assert_eq!(find(key_id(1), hour().next()).await.unwrap(), vec![count(hour().next(), 16)]);
+    assert_eq!(find(key_id(2), hour()).await.unwrap(), vec![count(hour(), 32)]);
+}
+
+pub async fn a_scan_finds_the_tokens_of_a_grant_and_looks_at_no_more_rows_than_it_may(
+    backend: &impl Backend,
+) {
+    let store = Store::open(backend).await;
+    for sequence in 1..=10 {
+        let grant = grant_id(u64::from(sequence % 2));
+        let token = AccessToken { grant, ..access_token(token_id(sequence)) };
+        store.write(vec![Write::PutAccessToken(token)]).await;
+    }
+    let other_realm = AccessToken { realm: realm_id(2), ..access_token(token_id(11)) };
+    store.write(vec![Write::PutAccessToken(other_realm)]).await;
+    let (first, next) = scan(&store, token_id(0), 4).await;
+    assert_eq!((first, next), (vec![token_id(1), token_id(3)], Some(token_id(4))));
+    let (second, next) = scan(&store, token_id(4), 100).await;
+    assert_eq!((second, next), (vec![token_id(5), token_id(7), token_id(9)], None));
+}
+
+pub async fn tokens_that_come_meanwhile_neither_repeat_nor_hide_others_in_a_scan(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let put = |sequence| Write::PutAccessToken(access_token(token_id(sequence)));
+    store.write([10, 20, 30, 40].map(put).to_vec()).await;
+    let mut seen = Vec::new();
+    let mut after = token_id(0);
+    let mut inserted = 0;
+    loop {
+        let (found, next) = scan(&store, after, 1).await;
+        seen.extend(found);
+        let Some(next) = next else { break };
+        after = next;
+        // One before the place where the scan stands, and one after it.
+        inserted += 1;
+        if inserted < 4 {
+            store.write(vec![put(inserted), put(inserted + 30)]).await;
+        }
+    }
+    let expected = [10, 20, 30, 31, 32, 33, 40].map(token_id);
+    assert_eq!(seen, expected);
+}
+
+async fn scan(store: &Store, after: TokenId, rows: usize) -> (Vec<TokenId>, Option<TokenId>) {
+    let grant: GrantId = grant_id(1);
+    let (found, next) = store.storage.scan_access_tokens(realm_id(1), grant, after, rows).await.unwrap();
+    (found.into_iter().map(|found| found.token.id).collect(), next)
+}
+
+pub async fn what_was_acknowledged_survives_closing_and_opening(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    for write in each_write(0) {
+        store.write(vec![write]).await;
+    }
+    let before = store.everything().await;
+    let store = store.reopen(backend).await;
+    assert_eq!(store.everything().await, before);
+    // The log goes on where it stood.
+    let head = store.storage.head().await.unwrap().seq;
+    assert_eq!(store.write(vec![Write::PutRealm(realm(1))]).await.seq, head.next());
+}
+
+pub async fn a_closed_store_is_unavailable(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    store.storage.close().await.unwrap();
+    assert!(store.storage.head().await.is_err());
+    let refused = store.storage.apply(change(vec![], vec![])).await;
+    assert!(matches!(refused, Err(ApplyError::Unavailable(ref reason)) if !reason.outcome_is_unknown()));
+    assert!(store.storage.allocate_sequences(hour(), 1).await.is_err());
+    assert!(store.storage.forget(hour(), NOW, 1).await.is_err());
+}
