@@ -217,15 +217,8 @@ impl Header {
 
     /// Whether `typ` is present and names this type, without regard to case and to the prefix `application/`.
     pub fn typ_is(&self, expected: &str) -> bool {
-        let without_prefix = |name: &'_ str| -> usize {
-            let prefix = "application/";
-            let found = name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-            if found { prefix.len() } else { 0 }
-        };
         self.typ().is_some_and(|typ| {
-            let typ = typ.get(without_prefix(typ)..).unwrap_or_default();
-            let expected = expected.get(without_prefix(expected)..).unwrap_or_default();
-            typ.eq_ignore_ascii_case(expected)
+            without_application_prefix(typ).eq_ignore_ascii_case(without_application_prefix(expected))
         })
     }
 
@@ -238,6 +231,15 @@ impl Header {
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Header").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// The type without the prefix that may be left out (RFC 7515 §4.1.9).
+fn without_application_prefix(typ: &str) -> &str {
+    const PREFIX: &str = "application/";
+    match typ.split_at_checked(PREFIX.len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
+        _ => typ,
     }
 }
 

@@ -4,6 +4,29 @@
 //! JSON serialization and no decryption. Begin with [`verify_with_set`], or with [`Compact`] where the key is
 //! chosen in another way; [`Claims`] can be reached through [`Verified`] alone. [`json`] is the strict reader
 //! beneath all of it.
+//!
+//! ```
+//! use lydian_jose::{Algorithm, JwkSet, SigningKey, verify_with_set};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let key = SigningKey::generate(Algorithm::Es256)?;
+//! let token = key.sign_compact("at+jwt", br#"{"iss":"https://as.example","sub":"alice"}"#)?;
+//!
+//! let published = JwkSet::from_keys(vec![key.verifying_key().clone()])?.to_json();
+//! let keys = JwkSet::parse(published.as_bytes())?.keys;
+//! let verified = verify_with_set(&token, &keys, &[Algorithm::Es256])?;
+//! assert!(verified.header().typ_is("at+jwt"));
+//! assert_eq!(verified.claims()?.required_string("sub")?, "alice");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A token that was only parsed shows no claims:
+//!
+//! ```compile_fail,E0599
+//! let token = lydian_jose::Compact::parse("e30.e30.e30").unwrap();
+//! token.claims();
+//! ```
 #![forbid(unsafe_code)]
 
 mod algorithm;

@@ -141,6 +141,8 @@ fn jwt_10_lone_surrogates_are_refused() {
         r#""\ud800x""#,
         r#""\ud800\n""#,
         r#""\udc00\ud800""#,
+        r#""\ud800\udbff""#,
+        r#""\ud800\ue000""#,
         r#""\ud800\u0041""#,
         r#""\ud83d\\ude00""#,
     ] {
