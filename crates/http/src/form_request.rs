@@ -1,5 +1,7 @@
 //! Reading a form request: type, query, body (RFC 6749 §3.2, appendix B).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -7,10 +9,11 @@ use http_body::Body;
 use lydian_domain::Refusal;
 use lydian_oauth_types::{Form, FormError};
 use lydian_primitives::limits;
+use lydian_service::{Moment, RealmState, Service};
 
-use crate::body;
-use crate::credentials::scheme_of;
+use crate::credentials::{Challenger, Takes, scheme_of};
 use crate::error_response::Problem;
+use crate::{body, find_realm};
 
 /// Parameters that mean something to us. In a query they would end up in logs, so a request that has one there is refused.
 const NOT_IN_QUERY: [&str; 11] = [
@@ -27,43 +30,66 @@ const NOT_IN_QUERY: [&str; 11] = [
     "username",
 ];
 
-/// Reads the body of a form request whole. Nothing else of the request may be trusted before this is done.
-///
-/// # Errors
-///
-/// A [`Problem`] for another content type, parameters in the query, or a body beyond its limits.
-pub async fn read<B>(head: &Parts, body: B) -> Result<Bytes, Problem>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let refuse = |refusal| refused(head, refusal);
-    if !is_form(head) {
-        return Err(refuse(Refusal::BodyNotForm));
-    }
-    if head.uri.query().is_some_and(names_a_parameter) {
-        return Err(refuse(Refusal::ParameterInQuery));
-    }
-    Ok(body::read_body(body, limits::BODY_BYTES_MAX, limits::BODY_IDLE_TIMEOUT).await?)
+/// A form request that has arrived whole, with the realm that it is for and the instant at which it is answered.
+pub struct FormRequest {
+    /// The instant.
+    pub moment: Moment,
+    /// The realm.
+    pub realm: Arc<RealmState>,
+    /// Turns refusals into problems of this request.
+    pub challenger: Challenger,
+    body: Bytes,
 }
 
-/// Reads the parameters.
-///
-/// # Errors
-///
-/// A refusal by cause.
-pub fn parse<'a>(head: &Parts, body: &'a [u8], may_repeat: &[&str]) -> Result<Form<'a>, Problem> {
-    Form::parse(body, may_repeat).map_err(|error| {
-        let refusal = match error {
-            FormError::Encoding => Refusal::FormMalformed,
-            FormError::Repeated => Refusal::ParameterRepeated,
-            FormError::TooMany => Refusal::TooManyParameters,
-        };
-        refused(head, refusal)
-    })
+impl FormRequest {
+    /// Reads a form request whole. Nothing else of the request may be trusted before this is done.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] for another content type, parameters in the query, a body beyond its limits, an unknown realm, or a node that
+    /// holds no lease.
+    pub async fn open<B>(
+        service: &Service,
+        realm: Option<&str>,
+        head: &Parts,
+        body: B,
+        takes: Takes,
+    ) -> Result<Self, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        if !is_form(head) {
+            return Err(refused(head, Refusal::BodyNotForm));
+        }
+        if head.uri.query().is_some_and(names_a_parameter) {
+            return Err(refused(head, Refusal::ParameterInQuery));
+        }
+        let body = body::read_body(body, limits::BODY_BYTES_MAX, limits::BODY_IDLE_TIMEOUT).await?;
+        // The moment first, then the realm: what is minted carries a position that is no later than the state it is decided on.
+        let moment = service.moment().map_err(Problem::Service)?;
+        let realm = find_realm(service, realm)?;
+        Ok(Self { moment, realm, challenger: Challenger::of(head, takes), body })
+    }
+
+    /// Reads the parameters.
+    ///
+    /// # Errors
+    ///
+    /// A refusal by cause.
+    pub fn form(&self, head: &Parts, may_repeat: &[&str]) -> Result<Form<'_>, Problem> {
+        Form::parse(&self.body, may_repeat).map_err(|error| {
+            let refusal = match error {
+                FormError::Encoding => Refusal::FormMalformed,
+                FormError::Repeated => Refusal::ParameterRepeated,
+                FormError::TooMany => Refusal::TooManyParameters,
+            };
+            refused(head, refusal)
+        })
+    }
 }
 
 /// A refusal that is no question of credentials.
-pub fn refused(head: &Parts, refusal: Refusal) -> Problem {
+fn refused(head: &Parts, refusal: Refusal) -> Problem {
     Problem::Refused { refusal, scheme: scheme_of(head), bearer_is_offered: false }
 }
 

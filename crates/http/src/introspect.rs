@@ -11,9 +11,10 @@ use lydian_oauth_types::TokenTypeHint;
 use lydian_service::Service;
 
 use crate::counters::Counters;
-use crate::credentials::{self, Challenger, Takes};
+use crate::credentials::{self, Takes};
 use crate::error_response::Problem;
-use crate::{Answer, find_realm, form_request, introspection_answer, response};
+use crate::form_request::FormRequest;
+use crate::{Answer, introspection_answer, response};
 
 /// The whole answer for a token that is not active, for whatever reason (RFC 7662 §2.2).
 pub const INACTIVE: &[u8] = b"{\"active\":false}";
@@ -34,17 +35,15 @@ pub async fn handle<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let body = form_request::read(head, body).await?;
-    let moment = service.moment().map_err(Problem::Service)?;
-    let realm = find_realm(service, realm)?;
-    let form = form_request::parse(head, &body, &[])?;
-    let challenger = Challenger::of(head, Takes::ClientsAndBearer);
+    let request = FormRequest::open(service, realm, head, body, Takes::ClientsAndBearer).await?;
+    let FormRequest { moment, realm, challenger, .. } = &request;
+    let form = request.form(head, &[])?;
     let read = credentials::read(head, &form, Takes::ClientsAndBearer)
         .map_err(|refusal| challenger.refuse(refusal))?;
     // The caller is authenticated before we look at the token: otherwise the difference between 401 and
     // {"active":false} would tell a stranger which tokens exist (RFC 7662 §4).
     let caller = service
-        .authenticate_introspector(&realm, &read.presented(), peer, &moment)
+        .authenticate_introspector(realm, &read.presented(), peer, moment)
         .await
         .map_err(|error| challenger.problem(error))?;
     let Some(token) = form.find("token").filter(|token| !token.trim().is_empty()) else {
@@ -52,7 +51,7 @@ where
     };
     let hint = form.find("token_type_hint").map(TokenTypeHint::parse);
     let body = service
-        .introspect(&realm, &caller, token, hint, &moment, |outcome| {
+        .introspect(realm, &caller, token, hint, moment, |outcome| {
             counters.count_introspection(outcome.as_ref().err().copied());
             match outcome {
                 Ok(active) => Bytes::from(introspection_answer::write(active)),
