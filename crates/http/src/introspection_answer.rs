@@ -2,8 +2,9 @@
 
 use lydian_domain::introspect::Inspected;
 use lydian_domain::secrets::SubjectKind;
-use lydian_domain::{AccessToken, RefreshToken, issue};
-use lydian_primitives::base64url;
+use lydian_domain::{AccessToken, RefreshToken, TokenId, issue};
+use lydian_primitives::{Timestamp, base64url};
+use lydian_revocation::Seq;
 use lydian_service::ActiveToken;
 
 /// Writes the answer for a token that is active and visible.
@@ -21,21 +22,11 @@ fn access_token(answer: &mut Members, active: &ActiveToken<'_>, token: &AccessTo
         answer.plain("aut", issue::aut(token));
     }
     answer.plain("token_type", "Bearer");
-    answer.text("client_id", &active.client.client_id);
-    if let Some(username) = active.username {
-        answer.text("username", username);
-    }
-    if !active.visible.scope.is_empty() {
-        answer.plain("scope", active.visible.scope.as_str());
-    }
-    answer.number("iat", token.issued_at.as_unix_seconds());
-    answer.number("nbf", token.issued_at.as_unix_seconds());
-    answer.number("exp", token.expires_at.as_unix_seconds());
+    owner_and_scope(answer, active);
+    lifetime(answer, token.issued_at, token.expires_at);
     answer.text("sub", active.subject.unwrap_or(&active.client.client_id));
-    answer.text("iss", &active.realm.issuer);
     answer.text("aud", active.api.map_or(active.realm.issuer.as_str(), |state| state.api.audience.as_str()));
-    answer.handle("jti", active.realm.secrets.token_handles().of_token(token.id));
-    answer.number("minted_at", token.minted_at.as_number());
+    origin(answer, active, token.id, token.minted_at);
     let handles = active.api.map_or(&active.realm.issuer_handles, |state| &state.handles);
     answer.handle("lyd_grant", handles.of_subject(SubjectKind::Grant, token.grant.as_number()));
     if let Some(session) = token.session {
@@ -51,6 +42,15 @@ fn refresh_token(answer: &mut Members, active: &ActiveToken<'_>, token: &Refresh
     if active.realm.realm.reference_members {
         answer.plain("token_type", "Refresh");
     }
+    owner_and_scope(answer, active);
+    lifetime(answer, token.issued_at, token.expires_at);
+    if let Some(subject) = active.subject {
+        answer.text("sub", subject);
+    }
+    origin(answer, active, token.id, token.minted_at);
+}
+
+fn owner_and_scope(answer: &mut Members, active: &ActiveToken<'_>) {
     answer.text("client_id", &active.client.client_id);
     if let Some(username) = active.username {
         answer.text("username", username);
@@ -58,15 +58,18 @@ fn refresh_token(answer: &mut Members, active: &ActiveToken<'_>, token: &Refresh
     if !active.visible.scope.is_empty() {
         answer.plain("scope", active.visible.scope.as_str());
     }
-    answer.number("iat", token.issued_at.as_unix_seconds());
-    answer.number("nbf", token.issued_at.as_unix_seconds());
-    answer.number("exp", token.expires_at.as_unix_seconds());
-    if let Some(subject) = active.subject {
-        answer.text("sub", subject);
-    }
+}
+
+fn lifetime(answer: &mut Members, issued_at: Timestamp, expires_at: Timestamp) {
+    answer.number("iat", issued_at.as_unix_seconds());
+    answer.number("nbf", issued_at.as_unix_seconds());
+    answer.number("exp", expires_at.as_unix_seconds());
+}
+
+fn origin(answer: &mut Members, active: &ActiveToken<'_>, id: TokenId, minted_at: Seq) {
     answer.text("iss", &active.realm.issuer);
-    answer.handle("jti", active.realm.secrets.token_handles().of_token(token.id));
-    answer.number("minted_at", token.minted_at.as_number());
+    answer.handle("jti", active.realm.secrets.token_handles().of_token(id));
+    answer.number("minted_at", minted_at.as_number());
 }
 
 /// A JSON object under construction.

@@ -11,9 +11,10 @@ use lydian_domain::Refusal;
 use lydian_oauth_types::TokenTypeHint;
 use lydian_service::{Presented, Service};
 
-use crate::credentials::{self, Challenger, Takes};
+use crate::credentials::{self, Takes};
 use crate::error_response::Problem;
-use crate::{Answer, find_realm, form_request, response};
+use crate::form_request::FormRequest;
+use crate::{Answer, response};
 
 /// Answers a revocation request. The answer 200 leaves when the revocation is durable and known everywhere.
 ///
@@ -30,24 +31,22 @@ pub async fn handle<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let body = form_request::read(head, body).await?;
-    let moment = service.moment().map_err(Problem::Service)?;
-    let realm = find_realm(service, realm)?;
-    let form = form_request::parse(head, &body, &[])?;
-    let challenger = Challenger::of(head, Takes::Clients);
+    let request = FormRequest::open(service, realm, head, body, Takes::Clients).await?;
+    let FormRequest { moment, realm, challenger, .. } = &request;
+    let form = request.form(head, &[])?;
     let read =
         credentials::read(head, &form, Takes::Clients).map_err(|refusal| challenger.refuse(refusal))?;
     let Presented::Client(credentials) = read.presented() else {
         return Err(challenger.refuse(Refusal::AuthenticationSchemeUnknown));
     };
     let client = service
-        .authenticate_reader(&realm, &credentials, peer, &moment)
+        .authenticate_reader(realm, &credentials, peer, moment)
         .map_err(|error| challenger.problem(error))?;
     let Some(token) = form.find("token").filter(|token| !token.trim().is_empty()) else {
         return Err(challenger.refuse(Refusal::TokenMissing));
     };
     let hint = form.find("token_type_hint").map(TokenTypeHint::parse);
-    service.revoke(&realm, &client, token, hint, &moment).await.map_err(|error| challenger.problem(error))?;
+    service.revoke(realm, &client, token, hint, moment).await.map_err(|error| challenger.problem(error))?;
     Ok(empty())
 }
 

@@ -12,9 +12,10 @@ use lydian_primitives::limits;
 use lydian_service::{IssuedToken, Presented, Service, TokenRequest};
 use serde_json::json;
 
-use crate::credentials::{self, Challenger, Takes};
+use crate::credentials::{self, Takes};
 use crate::error_response::Problem;
-use crate::{Answer, find_realm, form_request, response};
+use crate::form_request::FormRequest;
+use crate::{Answer, response};
 
 /// Answers a token request.
 ///
@@ -31,25 +32,22 @@ pub async fn handle<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let body = form_request::read(head, body).await?;
-    // The moment first, then the realm: the position that the token carries is no later than the state it is decided on.
-    let moment = service.moment().map_err(Problem::Service)?;
-    let realm = find_realm(service, realm)?;
-    let form = form_request::parse(head, &body, &["resource"])?;
-    let challenger = Challenger::of(head, Takes::Clients);
+    let request = FormRequest::open(service, realm, head, body, Takes::Clients).await?;
+    let FormRequest { moment, realm, challenger, .. } = &request;
+    let form = request.form(head, &["resource"])?;
     let read =
         credentials::read(head, &form, Takes::Clients).map_err(|refusal| challenger.refuse(refusal))?;
     let Presented::Client(credentials) = read.presented() else {
         return Err(challenger.refuse(Refusal::AuthenticationSchemeUnknown));
     };
     let (client, assertion) = service
-        .authenticate_client(&realm, &credentials, peer, &moment)
+        .authenticate_client(realm, &credentials, peer, moment)
         .map_err(|error| challenger.problem(error))?;
     let grant_type = grant_type(&form).map_err(|refusal| challenger.refuse(refusal))?;
-    let request = token_request(&form).map_err(|refusal| challenger.refuse(refusal))?;
+    let asked = token_request(&form).map_err(|refusal| challenger.refuse(refusal))?;
     let issued = match grant_type {
         GrantType::ClientCredentials => {
-            service.issue_client_credentials(&realm, &client, assertion, &request, &moment).await
+            service.issue_client_credentials(realm, &client, assertion, &asked, moment).await
         }
         // Not offered: `grant_type` above has refused them.
         GrantType::AuthorizationCode | GrantType::RefreshToken => {
