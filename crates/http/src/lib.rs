@@ -23,6 +23,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::{HeaderValue, STRICT_TRANSPORT_SECURITY};
 use http::{Method, Request, Response};
 use http_body::Body;
 use http_body_util::Full;
@@ -37,23 +38,35 @@ use crate::routes::{Endpoint, Route};
 /// An answer with its whole body.
 pub type Answer = Response<Full<Bytes>>;
 
+const ONE_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 /// Every endpoint over one service.
 pub struct Endpoints {
     service: Arc<Service>,
     counters: Arc<Counters>,
     trusted_proxies: Vec<Network>,
+    strict_transport: bool,
 }
 
 impl Endpoints {
     /// The endpoints of a service.
     pub fn new(service: Arc<Service>, counters: Arc<Counters>) -> Self {
-        Self { service, counters, trusted_proxies: Vec::new() }
+        Self { service, counters, trusted_proxies: Vec::new(), strict_transport: false }
     }
 
     /// The same endpoints behind these proxies: what they say of a client's address is believed.
     #[must_use]
     pub fn behind(mut self, trusted_proxies: Vec<Network>) -> Self {
         self.trusted_proxies = trusted_proxies;
+        self
+    }
+
+    /// The same endpoints under a certificate that clients trust: answers tell browsers to insist on TLS (RFC 6797).
+    ///
+    /// Not for a self-signed certificate: a browser that insists on TLS could not be talked out of it.
+    #[must_use]
+    pub fn with_strict_transport(mut self) -> Self {
+        self.strict_transport = true;
         self
     }
 
@@ -73,11 +86,14 @@ impl Endpoints {
             }
             Some(route) => self.handle(route, &head, body, peer).await,
         };
-        let answer = result.unwrap_or_else(|problem| {
+        let mut answer = result.unwrap_or_else(|problem| {
             self.counters.count_problem(&problem);
             error_response::render(&problem)
         });
         self.counters.count_answer(endpoint, answer.status());
+        if self.strict_transport {
+            answer.headers_mut().insert(STRICT_TRANSPORT_SECURITY, ONE_YEAR);
+        }
         if head.method == Method::HEAD { response::without_body(answer) } else { answer }
     }
 

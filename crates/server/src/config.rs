@@ -391,11 +391,12 @@ impl Config {
 
     /// The settings of a listener, without TLS.
     pub fn listener_settings(&self) -> ListenerSettings {
-        let mut settings = ListenerSettings::default();
-        settings.connections_max = self.connections_max;
-        settings.connections_per_address_max = self.connections_per_address_max;
-        settings.drain_timeout = Duration::from_secs(self.drain_seconds);
-        settings
+        ListenerSettings {
+            connections_max: self.connections_max,
+            connections_per_address_max: self.connections_per_address_max,
+            drain_timeout: Duration::from_secs(self.drain_seconds),
+            ..ListenerSettings::default()
+        }
     }
 
     /// The configured certificate files.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lydian_primitives::{Clock, Entropy, SystemClock, SystemEntropy};
+use lydian_service::apply::{ApplyDocumentError, Document};
 use lydian_service::install;
 use lydian_service::{Node, OpenError, Service, Settings};
 use lydian_storage::{LogObserver, SharedStorage, Storage, Unavailable};
@@ -19,6 +20,8 @@ pub enum OpenStoreError {
     DataDirectory(DataDirectoryError),
     /// The database cannot be used.
     Database(lydian_storage_embedded::OpenError),
+    /// The signing keys cannot be made.
+    Keys(ApplyDocumentError),
     /// What is in it cannot be used.
     Node(OpenError),
 }
@@ -28,6 +31,7 @@ impl fmt::Display for OpenStoreError {
         match self {
             Self::DataDirectory(error) => error.fmt(f),
             Self::Database(error) => error.fmt(f),
+            Self::Keys(error) => write!(f, "make the signing keys: {error}"),
             Self::Node(error) => error.fmt(f),
         }
     }
@@ -38,6 +42,7 @@ impl std::error::Error for OpenStoreError {
         match self {
             Self::DataDirectory(error) => error.source(),
             Self::Database(error) => error.source(),
+            Self::Keys(error) => error.source(),
             Self::Node(error) => error.source(),
         }
     }
@@ -90,6 +95,8 @@ impl OpenStore {
         node.hold_lease();
         let storage: SharedStorage = embedded;
         let service = Service::new(node, Arc::clone(&storage));
+        // An empty document asks for nothing but the signing keys that every realm has.
+        service.apply_document(&Document::default(), false).await.map_err(OpenStoreError::Keys)?;
         Ok(Self { directory, service, storage })
     }
 

@@ -1,6 +1,5 @@
 //! The listener of operators: metrics and health.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -159,29 +158,29 @@ impl Operations {
 }
 
 impl Responder for Operations {
-    fn respond(
+    async fn respond(
         &self,
         request: Request<Incoming>,
         _connection: &ConnectionInfo,
-    ) -> impl Future<Output = Response<Full<Bytes>>> + Send {
-        async move {
-            if request.method() != Method::GET && request.method() != Method::HEAD {
-                let text = "{\"error\":\"invalid_request\",\"error_description\":\"this endpoint does not answer this method\"}";
-                let mut refused = answer(StatusCode::METHOD_NOT_ALLOWED, "application/json", text.to_owned());
-                refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-                return refused;
-            }
-            match request.uri().path() {
-                "/metrics" => self.metrics(),
-                "/health/live" => answer(StatusCode::OK, "application/json", "{\"live\":true}".to_owned()),
-                "/health/ready" => self.ready().await,
-                _ => {
-                    let text = "{\"error\":\"invalid_request\",\"error_description\":\"there is nothing at this path\"}";
-                    answer(StatusCode::NOT_FOUND, "application/json", text.to_owned())
-                }
-            }
+    ) -> Response<Full<Bytes>> {
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            let mut refused =
+                problem(StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not answer this method");
+            refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return refused;
+        }
+        match request.uri().path() {
+            "/metrics" => self.metrics(),
+            "/health/live" => answer(StatusCode::OK, "application/json", "{\"live\":true}".to_owned()),
+            "/health/ready" => self.ready().await,
+            _ => problem(StatusCode::NOT_FOUND, "there is nothing at this path"),
         }
     }
+}
+
+fn problem(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    let body = format!("{{\"error\":\"invalid_request\",\"error_description\":\"{text}\"}}");
+    answer(status, "application/json", body)
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {

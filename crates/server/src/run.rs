@@ -173,8 +173,11 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
     ));
     let mut public_settings = config.listener_settings();
     public_settings.tls = tls.as_ref().map(|tls| tls.reloader.clone());
-    let endpoints =
+    let mut endpoints =
         Endpoints::new(Arc::clone(&store.service), counters).behind(config.trusted_proxies.clone());
+    if tls.as_ref().is_some_and(|tls| !tls.reloader.is_self_signed()) {
+        endpoints = endpoints.with_strict_transport();
+    }
     let public = tokio::spawn(listener::serve(
         sockets.public,
         public_settings,
