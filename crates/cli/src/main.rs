@@ -143,7 +143,7 @@ fn serve(arguments: &ServeArguments) -> Result<ExitCode, ExitCode> {
     }
     let runtime = output::runtime(config.worker_threads)?;
     let options = RunOptions { demo: arguments.demo };
-    match runtime.block_on(run::run(config, options, |text| output::say(text))) {
+    match runtime.block_on(run::run(config, options, output::say)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => Err(output::failed("serve", &error)),
     }
