@@ -1,6 +1,7 @@
 //! The crates of others: bans, licences, sources and advisories, as `deny.toml` states them, judged by cargo-deny.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
@@ -11,6 +12,9 @@ use crate::tree::Tree;
 /// The version that the project installs for itself.
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
+/// How long the database of advisories may take to arrive.
+const FETCH_LIMIT: Duration = Duration::from_secs(120);
+
 pub(crate) fn stage(tree: &Tree) -> Result<Outcome> {
     let cargo_deny = cargo_deny(tree)?;
     let check = |what: &[&str]| {
@@ -20,7 +24,10 @@ pub(crate) fn stage(tree: &Tree) -> Result<Outcome> {
     };
     let lists_hold = check(&["bans", "licenses", "sources"])?;
     // Asked apart, so that a machine without the database can tell "not reached" from "found something".
-    let reached = process::succeeds(process::command(&cargo_deny, tree.root()).args(["fetch", "db"]))?;
+    let mut fetch = process::command(&cargo_deny, tree.root());
+    // It asks git, which would otherwise ask for a name where it meets a locked door.
+    fetch.args(["fetch", "db"]).env("GIT_TERMINAL_PROMPT", "0");
+    let reached = process::succeeds_within(FETCH_LIMIT, &mut fetch)?;
     if !reached {
         println!(
             "\n*** SKIPPED: the database of advisories cannot be reached from here.\n\

@@ -4,6 +4,8 @@ use std::env;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -35,6 +37,25 @@ pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
     Ok(command.status().with_context(|| format!("start {}", shown(command)))?.success())
 }
 
+/// As [`succeeds`], and a failure when it has not ended in this time.
+pub(crate) fn succeeds_within(limit: Duration, command: &mut Command) -> Result<bool> {
+    println!("$ {}", shown(command));
+    let mut running = command.spawn().with_context(|| format!("start {}", shown(command)))?;
+    let begin = Instant::now();
+    loop {
+        if let Some(status) = running.try_wait().with_context(|| format!("wait for {}", shown(command)))? {
+            return Ok(status.success());
+        }
+        if begin.elapsed() > limit {
+            println!("not ended after {} s", limit.as_secs());
+            running.kill().with_context(|| format!("end {}", shown(command)))?;
+            running.wait().with_context(|| format!("wait for {}", shown(command)))?;
+            return Ok(false);
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Runs it and returns what it wrote to standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("start {}", shown(command)))?;
@@ -49,4 +70,31 @@ pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or_else(|| command.get_program());
     let words = std::iter::once(program).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut shell = command("sh", Path::new("."));
+        shell.args(["-c", script]);
+        shell
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended() {
+        let within = |limit, script| succeeds_within(limit, &mut shell(script)).unwrap();
+        assert!(within(Duration::from_secs(60), "exit 0"));
+        assert!(!within(Duration::from_secs(60), "exit 3"));
+        // Reads what never comes: it would not end by itself.
+        assert!(!within(Duration::ZERO, "exec tail -f /dev/null"));
+    }
+
+    #[test]
+    fn a_failure_carries_what_the_program_said() {
+        assert_eq!(output(&mut shell("echo good")).unwrap(), "good\n");
+        let error = output(&mut shell("echo bad >&2; exit 1")).unwrap_err().to_string();
+        assert_eq!(error, "sh -c echo bad >&2; exit 1 failed: bad");
+    }
 }
