@@ -2,15 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::client::fetch;
 use crate::connection::Endpoint;
 use crate::floor::{Floor, FloorStart};
 use crate::machine::Cores;
 use crate::process::Workplace;
-use crate::product::{Product, Start};
+use crate::product::{Product, Start, without_settings};
 use crate::requests::Request;
 use crate::rounds::Plan;
 
@@ -88,6 +89,23 @@ impl Bench {
             configuration: Some(&file),
             core: self.cores.server,
         })
+    }
+
+    /// Applies a document to the data directory of a stopped server.
+    ///
+    /// # Errors
+    ///
+    /// The product refuses the document.
+    pub fn apply(&self, name: &str, document: &str) -> Result<()> {
+        let file = self.workplace.path(&format!("{name}-document.toml"));
+        fs::write(&file, document).with_context(|| format!("write {}", file.display()))?;
+        let mut command = Command::new(&self.lydian);
+        command.args(["apply", "--data-dir"]).arg(self.data_directory(name)).arg("-f").arg(&file);
+        without_settings(&mut command);
+        let output = command.output().context("run lydian apply")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "lydian apply was refused: {said}");
+        Ok(())
     }
 
     /// The data directory with this name.

@@ -13,7 +13,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::connection::{Connection, Endpoint, Reading};
 use crate::limits::{CONNECTIONS_MAX, SILENCE_MAX, WRONG_ANSWERS_MAX};
-use crate::machine::{ProcessCpu, thread_cpu};
+use crate::machine::{OthersCpu, ProcessCpu, thread_cpu};
 use crate::requests::Requests;
 use crate::response::{self, Response};
 use crate::schedule::Schedule;
@@ -83,6 +83,8 @@ pub struct Round {
     pub server_cpu: Option<Duration>,
     /// CPU time of the generator in the recorded time.
     pub generator_cpu: Duration,
+    /// CPU time that other programs took in the recorded time, on all cores.
+    pub others_cpu: Option<Duration>,
     /// Answers that were not what was asked for, and requests without an answer.
     pub wrong: u64,
     /// What the first of them was.
@@ -110,6 +112,11 @@ impl Round {
     /// How much of one core the generator used.
     pub fn generator_share(&self) -> f64 {
         self.generator_cpu.as_secs_f64() / self.elapsed.as_secs_f64()
+    }
+
+    /// How much of one core other programs used: what they take is missing from the figures.
+    pub fn others_share(&self) -> Option<f64> {
+        self.others_cpu.map(|cpu| cpu.as_secs_f64() / self.elapsed.as_secs_f64())
     }
 
     /// This round, or an error when any answer was wrong: errors never count as throughput.
@@ -223,8 +230,38 @@ impl Slot {
 /// The recorded part of a round.
 enum Window {
     Before,
-    Recording { since: Instant, server_cpu: Option<ProcessCpu>, generator_cpu: Duration },
-    After { elapsed: Duration, server_cpu: Option<Duration>, generator_cpu: Duration },
+    Recording { since: Instant, meters: Meters },
+    After { elapsed: Duration, used: Used },
+}
+
+/// The counters of CPU time at one end of the recorded time.
+struct Meters {
+    server: Option<(ProcessCpu, OthersCpu)>,
+    generator: Duration,
+}
+
+/// CPU time that was used in the recorded time.
+#[derive(Clone, Copy, Default)]
+struct Used {
+    server: Option<Duration>,
+    others: Option<Duration>,
+    generator: Duration,
+}
+
+impl Meters {
+    fn read(server: Option<u32>) -> Result<Self> {
+        let both = |server| Ok::<_, anyhow::Error>((ProcessCpu::read(server)?, OthersCpu::read(server)?));
+        Ok(Self { server: server.map(both).transpose()?, generator: thread_cpu() })
+    }
+
+    fn until(&self, later: &Self) -> Used {
+        let both = self.server.as_ref().zip(later.server.as_ref());
+        Used {
+            server: both.map(|((server, _), (now, _))| server.until(now)),
+            others: both.map(|((_, others), (_, now))| now.since(*others)),
+            generator: later.generator.saturating_sub(self.generator),
+        }
+    }
 }
 
 struct Generator<'a> {
@@ -285,18 +322,14 @@ impl<'a> Generator<'a> {
     /// Begins to record when the warm-up is over.
     fn open_window(&mut self, now: Instant) -> Result<()> {
         if matches!(self.window, Window::Before) && now >= self.started + self.warm_up() {
-            self.window = Window::Recording {
-                since: now,
-                server_cpu: self.load.server.map(ProcessCpu::read).transpose()?,
-                generator_cpu: thread_cpu(),
-            };
+            self.window = Window::Recording { since: now, meters: Meters::read(self.load.server)? };
         }
         Ok(())
     }
 
     /// Stops sending when all is sent or the time is over, and then ends the recording.
     fn close_window(&mut self, now: Instant) -> Result<()> {
-        let Window::Recording { since, server_cpu, generator_cpu } = &self.window else { return Ok(()) };
+        let Window::Recording { since, meters } = &self.window else { return Ok(()) };
         let all_sent = match (&self.schedule, self.load.pace) {
             (Some(schedule), _) => schedule.next_due().is_none(),
             (None, Pace::Once) => self.sent >= self.load.requests.len(),
@@ -306,11 +339,8 @@ impl<'a> Generator<'a> {
         // A closed loop is cut off in the middle of its flow; the others end with the last answer.
         let cut_off = self.load.pace == Pace::Closed;
         if self.stopped && (cut_off || self.idle.len() == self.slots.len()) {
-            self.window = Window::After {
-                elapsed: now - *since,
-                server_cpu: server_cpu.as_ref().map(ProcessCpu::until_now).transpose()?,
-                generator_cpu: thread_cpu() - *generator_cpu,
-            };
+            let used = meters.until(&Meters::read(self.load.server)?);
+            self.window = Window::After { elapsed: now - *since, used };
         }
         Ok(())
     }
@@ -419,16 +449,17 @@ impl<'a> Generator<'a> {
         for _ in 0..unanswered {
             self.count_wrong(|| "no answer came in time".to_owned());
         }
-        let (elapsed, server_cpu, generator_cpu) = match self.window {
-            Window::After { elapsed, server_cpu, generator_cpu } => (elapsed, server_cpu, generator_cpu),
-            Window::Before | Window::Recording { .. } => (self.started.elapsed(), None, Duration::ZERO),
+        let (elapsed, used) = match self.window {
+            Window::After { elapsed, used } => (elapsed, used),
+            Window::Before | Window::Recording { .. } => (self.started.elapsed(), Used::default()),
         };
         Ok(Round {
             answers: self.answers,
             elapsed,
             latencies: self.latencies,
-            server_cpu,
-            generator_cpu,
+            server_cpu: used.server,
+            generator_cpu: used.generator,
+            others_cpu: used.others,
             wrong: self.wrong,
             first_wrong: self.first_wrong,
             reconnects: self.reconnects,

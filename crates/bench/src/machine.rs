@@ -134,7 +134,6 @@ pub fn thread_cpu() -> Duration {
 /// A reading of how much CPU time a process has used.
 #[derive(Clone, Debug)]
 pub struct ProcessCpu {
-    process: u32,
     /// Nanoseconds of each thread that lives now.
     threads: BTreeMap<u32, u64>,
     /// User and system time of all threads that ever lived, in the kernel's coarser unit.
@@ -164,19 +163,11 @@ impl ProcessCpu {
                 threads.insert(thread, nanoseconds);
             }
         }
-        Ok(Self { process, threads, total })
+        Ok(Self { threads, total })
     }
 
-    /// CPU time used since this reading.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::read`].
-    pub fn until_now(&self) -> Result<Duration> {
-        Ok(self.until(&Self::read(self.process)?))
-    }
-
-    fn until(&self, later: &Self) -> Duration {
+    /// CPU time used between this reading and a later one.
+    pub fn until(&self, later: &Self) -> Duration {
         let ended = self.threads.keys().any(|thread| !later.threads.contains_key(thread));
         if ended || later.threads.is_empty() {
             // The exact counter went with the thread; the coarse one of the process did not.
@@ -190,13 +181,58 @@ impl ProcessCpu {
 
 /// User and system time from `/proc/PID/stat` (proc_pid_stat(5), fields 14 and 15).
 fn stat_cpu(text: &str) -> Option<Duration> {
+    let (user, system) = user_and_system(text)?;
+    Some(user + system)
+}
+
+fn user_and_system(text: &str) -> Option<(Duration, Duration)> {
     // The name of the program is in parentheses and may hold anything, parentheses and spaces included.
     let (_, after_name) = text.rsplit_once(')')?;
-    let mut fields = after_name.split_ascii_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
+    let mut fields = after_name.split_ascii_whitespace().skip(11).map(ticks);
+    Some((fields.next()??, fields.next()??))
+}
+
+fn ticks(text: &str) -> Option<Duration> {
+    let count: u64 = text.parse().ok()?;
     let per_second = rustix::param::clock_ticks_per_second().max(1);
-    Some(Duration::from_secs_f64((user + system) as f64 / per_second as f64))
+    Some(Duration::from_secs_f64(count as f64 / per_second as f64))
+}
+
+/// A reading of how much time programs that take no part in the measurement have used, over all cores.
+///
+/// Their time in the kernel is left out: what the kernel does for the network stands in the same column.
+#[derive(Clone, Copy, Debug)]
+pub struct OthersCpu(Duration);
+
+impl OthersCpu {
+    /// Reads the counters of the machine, less those of this process and of a server.
+    ///
+    /// # Errors
+    ///
+    /// The server does not exist, or the kernel does not count.
+    pub fn read(server: u32) -> Result<Self> {
+        let text = fs::read_to_string("/proc/stat").context("read the time of all cores")?;
+        let all = user_of_all(&text).context("read /proc/stat")?;
+        let user_of = |process: &str| {
+            let path = format!("/proc/{process}/stat");
+            let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+            let (user, _) = user_and_system(&text).with_context(|| format!("understand {path}"))?;
+            Ok::<Duration, anyhow::Error>(user)
+        };
+        Ok(Self(all.saturating_sub(user_of("self")? + user_of(&server.to_string())?)))
+    }
+
+    /// How much time they used between an earlier reading and this one.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// User time, at any priority, and time that the host took, of all cores (proc_stat(5)).
+fn user_of_all(text: &str) -> Option<Duration> {
+    let line = text.lines().find(|line| line.starts_with("cpu "))?;
+    let fields: Vec<Duration> = line.split_ascii_whitespace().skip(1).map_while(ticks).collect();
+    Some(*fields.first()? + *fields.get(1)? + *fields.get(7)?)
 }
 
 /// Memory of a process that is in RAM, in bytes.
@@ -231,8 +267,18 @@ mod tests {
         assert_eq!(stat_cpu(""), None);
     }
 
+    #[test]
+    fn user_time_of_all_cores_is_the_sum_of_three_columns() {
+        let text = "cpu  100 20 3000 40000 5 6 7 80 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n";
+        let per_second = rustix::param::clock_ticks_per_second();
+        assert_eq!(user_of_all(text), Some(Duration::from_secs_f64(200.0 / per_second as f64)));
+        assert_eq!(user_of_all("cpu0 1 1 1 1 1 1 1 1"), None);
+        let reading = OthersCpu::read(std::process::id()).unwrap();
+        assert_eq!(reading.since(reading), Duration::ZERO);
+    }
+
     fn reading(threads: &[(u32, u64)], total: Duration) -> ProcessCpu {
-        ProcessCpu { process: 1, threads: threads.iter().copied().collect(), total }
+        ProcessCpu { threads: threads.iter().copied().collect(), total }
     }
 
     #[test]
@@ -253,7 +299,7 @@ mod tests {
     fn cpu_time_and_memory_of_this_process_can_be_read() {
         let process = std::process::id();
         let before = ProcessCpu::read(process).unwrap();
-        assert!(before.until_now().is_ok());
+        assert!(before.until(&before) == Duration::ZERO);
         assert!(resident_bytes(process).unwrap() > 0);
         assert!(resident_bytes(u32::MAX).is_err());
     }

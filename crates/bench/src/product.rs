@@ -119,12 +119,7 @@ impl Product {
         if let Some(path) = start.configuration {
             command.arg("--config").arg(path);
         }
-        // The settings of whoever runs the bench must not change what is measured.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("LYDIAN_") {
-                command.env_remove(name);
-            }
-        }
+        without_settings(&mut command);
         let log = directory.with_extension("log");
         let server = Server::start("lydian", command, start.core, &log)?;
         let text = fs::read_to_string(directory.join("demo.env")).context("read demo.env")?;
@@ -211,6 +206,15 @@ impl Product {
         let host = self.endpoint.authority();
         let request = Request { method: "GET", path, host, authorization: None, form: None };
         fetch(&self.endpoint, &request)?.ok().with_context(|| format!("GET {path}"))?.json()
+    }
+}
+
+/// Takes the settings of whoever runs the bench away: they must not change what is measured.
+pub(crate) fn without_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("LYDIAN_") {
+            command.env_remove(name);
+        }
     }
 }
 

@@ -154,7 +154,11 @@ fn latencies(sides: &[&Results]) -> String {
     format!("latency p50 / p99 / p99.9: {}", texts.join("; "))
 }
 
-fn shares(sides: &[&Results]) -> String {
+/// How much of a core other programs may use until the report says that they disturbed it.
+const OTHERS_SHARE_MAX: f64 = 0.1;
+
+/// How busy servers, generator and the rest of the machine were, in words.
+pub fn shares(sides: &[&Results]) -> String {
     let percent = |values: Vec<f64>| match Spread::of(&values) {
         Some(spread) => format!("{:.0} %", spread.median * 100.0),
         None => "unknown".to_owned(),
@@ -168,6 +172,13 @@ fn shares(sides: &[&Results]) -> String {
     };
     let texts: Vec<String> = sides.iter().map(of_side).collect();
     let mut text = texts.join("; ");
+    let others: Vec<f64> =
+        sides.iter().flat_map(|side| &side.rounds).filter_map(Round::others_share).collect();
+    if let Some(others) = Spread::of(&others)
+        && others.median > OTHERS_SHARE_MAX
+    {
+        text.push_str(&format!("; DISTURBED: other programs took {:.0} % of a core", others.median * 100.0));
+    }
     if idle {
         text.push_str("; a server had time left, so CPU per request tells more than throughput");
     }

@@ -39,7 +39,7 @@ pub const ALL: [Entry; 6] = [
     Entry {
         id: "P2",
         what: "introspection of JWTs, warm and at first sight",
-        steps: |rounds| 5 * rounds,
+        steps: |rounds| 10 * rounds,
         measure: introspection::jwts,
     },
     Entry {
@@ -51,7 +51,7 @@ pub const ALL: [Entry; 6] = [
     Entry {
         id: "P7",
         what: "introspection beside expired rows",
-        steps: |rounds| 2 * rounds,
+        steps: |rounds| 4 * rounds,
         measure: store::expired_rows,
     },
     Entry { id: "P8", what: "memory and start", steps: |_| 3, measure: store::memory_and_start },

@@ -1,6 +1,6 @@
 //! P1, P1c and P2: what it costs to ask about a token.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::bench::{Bench, Wish, introspection};
 use crate::floor::Floor;
@@ -10,7 +10,7 @@ use crate::product::{Api, Product};
 use crate::progress::Progress;
 use crate::report::{Row, Target};
 use crate::requests::{Requests, form_encode};
-use crate::rounds::{ExpectActive, ExpectBody, Results, Shape, Side, take_turns};
+use crate::rounds::{ExpectActive, ExpectBody, Results, Shape, Side, shares, take_turns};
 use crate::statistics::Spread;
 use crate::verification::Verification;
 
@@ -60,19 +60,31 @@ pub(super) fn opaque_without_facts(bench: &Bench, progress: &Progress) -> Result
     ])
 }
 
-/// P2: JWTs that were seen before, and JWTs at first sight.
+/// P2: JWTs that were seen before, and JWTs at first sight, for each algorithm that is widely used.
 pub(super) fn jwts(bench: &Bench, progress: &Progress) -> Result<Vec<Row>> {
-    let count = bench.sizes.fresh_tokens * bench.plan.rounds;
-    let minting = bench.start_product("p2", Wish::default())?;
+    let mut rows = Vec::new();
+    for algorithm in ["ES256", "RS256"] {
+        rows.extend(jwts_with(bench, progress, algorithm)?);
+    }
+    Ok(rows)
+}
+
+fn jwts_with(bench: &Bench, progress: &Progress, algorithm: &str) -> Result<Vec<Row>> {
+    let name = format!("p2-{algorithm}");
+    let audience = bench.start_product(&name, Wish::default())?.demo().jwt_api.audience.clone();
+    bench.apply(&name, &format!("[[api]]\naudience = \"{audience}\"\nalgorithm = \"{algorithm}\"\n"))?;
+    let minting = bench.start_product(&name, Wish::default())?;
     progress.now("minting JWTs");
+    let count = bench.sizes.fresh_tokens * bench.plan.rounds;
     let tokens = minting.mint(&minting.demo().jwt_api, count, bench.plan.connections)?;
     let keys = minting.document("/oauth2/jwks")?;
     minting.stop()?;
 
     // Another process over the same store: it has seen none of these tokens.
-    let product = bench.start_product("p2", Wish::default())?;
+    let product = bench.start_product(&name, Wish::default())?;
     let api = &product.demo().jwt_api;
     let verification = Verification::prepare(&keys, &tokens)?;
+    ensure!(verification.algorithm() == algorithm, "the tokens are signed with {}", verification.algorithm());
     let requests = product.introspections(api, &tokens).shuffled(bench.seed);
     let extra = product.mint(api, 1, 1)?;
     let question = Question { requests, floor: floor_for(bench, &product, api, &extra[0])? };
@@ -80,12 +92,12 @@ pub(super) fn jwts(bench: &Bench, progress: &Progress) -> Result<Vec<Row>> {
     let first = take_turns(&bench.plan, Shape::Fresh(bench.sizes.fresh_tokens), &mut sides, progress)?;
     let raw = verify_raw(bench, &verification, progress)?;
     let again = take_turns(&bench.plan, Shape::Repeated(Pace::Closed), &mut sides, progress)?;
-    let what = "introspection, JWT, seen before, plain";
+    let what = format!("introspection, JWT {algorithm}, seen before, plain");
     let (lydian, floor) = (&again[0], &again[1]);
     Ok(vec![
-        lydian.throughput_row("P2", what, floor, Some(Target::AtLeast(0.85))),
-        lydian.cpu_row("P2", what, floor, None),
-        first_sight_row(&first[0], &first[1], &raw, verification.algorithm()),
+        lydian.throughput_row("P2", &what, floor, Some(Target::AtLeast(0.85))),
+        lydian.cpu_row("P2", &what, floor, None),
+        first_sight_row(&first[0], &first[1], &raw, algorithm),
     ])
 }
 
@@ -103,7 +115,7 @@ fn first_sight_row(lydian: &Results, floor: &Results, raw: &[f64], algorithm: &s
     let sums: Vec<f64> =
         floor.server_microseconds().iter().zip(raw).map(|(floor, raw)| floor + raw).collect();
     let sides = (&*lydian.server_microseconds(), &*sums);
-    let what = format!("introspection, JWT at first sight, plain, {algorithm}: CPU per request");
+    let what = format!("introspection, JWT {algorithm}, first sight, plain: CPU per request");
     let target = Some(Target::AtMost(1.15));
     let row = Row::against_floor("P2", &what, "\u{b5}s", sides, "floor + raw verification", target);
     let median = |values: &[f64]| Spread::of(values).map_or(0.0, |spread| spread.median);
@@ -113,6 +125,7 @@ fn first_sight_row(lydian: &Results, floor: &Results, raw: &[f64], algorithm: &s
         median(&floor.server_microseconds()),
         median(&lydian.per_second()),
     ))
+    .note(shares(&[lydian, floor]))
 }
 
 /// The same question to the product and to its floor.

@@ -13,7 +13,7 @@ use crate::product::Product;
 use crate::progress::Progress;
 use crate::report::{Row, Target, number};
 use crate::requests::Requests;
-use crate::rounds::{ExpectActive, Results, Shape, Side, take_turns};
+use crate::rounds::{ExpectActive, Results, Shape, Side, shares, take_turns};
 use crate::statistics::Spread;
 
 /// The data directory that P7 fills and P8 uses again.
@@ -75,6 +75,7 @@ fn p99_row(bench: &Bench, facts: &str, results: &[Results], per_second: f64) -> 
         number(median(full)),
         number(median(empty)),
     ))
+    .note(shares(&[full, empty]))
 }
 
 /// A product with the questions that it is asked, all of them asked once.
