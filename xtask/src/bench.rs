@@ -17,6 +17,13 @@ pub(crate) struct Options {
     arguments: Vec<String>,
 }
 
+impl Options {
+    /// What the harness is told.
+    pub(crate) fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+}
+
 pub(crate) fn run(options: &Options, tree: &Tree) -> Result<ExitCode> {
     let mut build = process::cargo(tree.root());
     build.args(["build", "--release", "--package", "lydian-cli", "--package", "lydian-bench"]);
@@ -27,6 +34,6 @@ pub(crate) fn run(options: &Options, tree: &Tree) -> Result<ExitCode> {
     let harness = tree.metadata()?.target_directory.join("release").join("lydian-bench");
     let mut harness = process::command(harness, tree.root());
     let status =
-        harness.stdin(Stdio::inherit()).args(&options.arguments).status().context("start lydian-bench")?;
+        harness.stdin(Stdio::inherit()).args(options.arguments()).status().context("start lydian-bench")?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }

@@ -65,3 +65,23 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Generate(options) => generate::run(options, &tree),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_does_not_contradict_itself() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_of_bench_go_to_the_harness_untouched() {
+        let arguments = ["xtask", "bench", "--help", "--only", "P1", "--", "-x"];
+        let Command::Bench(options) = Arguments::try_parse_from(arguments).unwrap().command else {
+            panic!("another command");
+        };
+        assert_eq!(options.arguments(), ["--help", "--only", "P1", "--", "-x"]);
+    }
+}

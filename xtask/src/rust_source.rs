@@ -297,6 +297,23 @@ mod tests {
     }
 
     #[test]
+    fn a_macro_that_calls_itself_with_the_names_is_seen_through() {
+        let source = RustSource::parse(
+            "
+            macro_rules! suite {
+                ($backend:expr) => { $crate::suite! { @tests $backend; records::r_08_x, races::y, } };
+                (@tests $backend:expr; $($module:ident::$test:ident,)*) => {
+                    $( #[tokio::test] async fn $test() { $module::$test($backend).await } )*
+                };
+            }
+            ",
+        )
+        .unwrap();
+        let given = source.names_given_to(&source.test_macros());
+        assert!(given.iter().any(|named| named.name == "r_08_x"), "{given:?}");
+    }
+
+    #[test]
     fn attributes_and_calls_are_found_in_code_alone() {
         let source = RustSource::parse(
             r##"
