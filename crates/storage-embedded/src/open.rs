@@ -19,6 +19,9 @@ const APPLICATION_ID: i32 = i32::from_be_bytes(*b"Lydi");
 /// Each step takes the database from the version of its index to the next one.
 const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
 
+/// The smallest page of SQLite, in bytes; the first one holds the header.
+const SMALLEST_PAGE: u64 = 512;
+
 /// SQLite before this version has the WAL-reset bug; 3.52.0 was withdrawn.
 const OLDEST_SQLITE: i32 = 3_051_003;
 const WITHDRAWN_SQLITE: i32 = 3_052_000;
@@ -179,6 +182,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // A plan never depends on bound values: otherwise SQLite may compile a cached statement again for each lookup.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
@@ -190,7 +195,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn require_sqlite(version: i32) -> Result<(), OpenError> {
+pub(crate) fn require_sqlite(version: i32) -> Result<(), OpenError> {
     if version < OLDEST_SQLITE || version == WITHDRAWN_SQLITE {
         return Err(OpenError::Sqlite { version: rusqlite::version() });
     }
@@ -205,7 +210,20 @@ fn create_private(path: &Path) -> Result<(), OpenError> {
         Ok(file) => file
             .set_permissions(Permissions::from_mode(0o600))
             .map_err(|source| OpenError::Io { path: path.to_owned(), source }),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => require_private_files(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            require_private_files(path)?;
+            require_header(path)
+        }
+        Err(source) => Err(OpenError::Io { path: path.to_owned(), source }),
+    }
+}
+
+/// A file that is shorter than a header would be taken for an empty database, and overwritten.
+fn require_header(path: &Path) -> Result<(), OpenError> {
+    match fs::metadata(path) {
+        // An empty file is what a first start leaves that was stopped at once.
+        Ok(metadata) if metadata.len() == 0 || metadata.len() >= SMALLEST_PAGE => Ok(()),
+        Ok(_) => Err(OpenError::NotOurs { path: path.to_owned() }),
         Err(source) => Err(OpenError::Io { path: path.to_owned(), source }),
     }
 }

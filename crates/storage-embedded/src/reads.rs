@@ -88,16 +88,17 @@ pub(crate) fn records_of(connection: &Connection, rows: &[LogRow]) -> rusqlite::
     Ok(records)
 }
 
+pub(crate) const FIND_ACCESS_TOKEN: &str = concat!(
+    "SELECT ",
+    access_token_columns!(),
+    ", u.username, u.subject FROM access_tokens t LEFT JOIN users u ON u.id = t.user WHERE t.id = ?1"
+);
+
 pub(crate) fn access_token(
     connection: &Connection,
     id: TokenId,
 ) -> rusqlite::Result<Option<StoredAccessToken>> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        access_token_columns!(),
-        ", u.username, u.subject FROM access_tokens t LEFT JOIN users u ON u.id = t.user WHERE t.id = ?1"
-    );
-    one(connection, SQL, [id.as_stored()], |row| Columns::of(row).access_token())
+    one(connection, FIND_ACCESS_TOKEN, [id.as_stored()], |row| Columns::of(row).access_token())
 }
 
 pub(crate) fn refresh_token(
