@@ -30,7 +30,7 @@ fn token(id: TokenId, scope: &ScopeSet) -> AccessToken {
         expires_at: NOW.plus_seconds(3_600),
         minted_at: Seq::from_number(5),
         form: TokenForm::Opaque,
-        digest: Some(TokenDigest { generation: 1, digest: Digest::from_bytes([9; 32]) }),
+        digest: Some(TokenDigest { generation: 1, digest: Digest::from_bytes([9; 32]) }.into()),
         revoked_at: None,
     }
 }

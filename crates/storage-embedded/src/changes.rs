@@ -417,7 +417,7 @@ macro_rules! access_token_parameters {
             $token.expires_at.as_stored(),
             $token.minted_at.as_stored(),
             $token.revoked_at.map(|seq| seq.as_stored()),
-            $token.digest.map(|digest| digest.generation),
+            $token.digest.as_ref().map(|digest| digest.generation),
             $token.digest.as_ref().map(|digest| digest.digest.as_bytes().as_slice()),
             $token.scope.as_str(),
         ]

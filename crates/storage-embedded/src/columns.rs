@@ -295,10 +295,14 @@ impl<'r> Columns<'r> {
                     self.skip(1);
                     None
                 }
-                Some(generation) => Some(TokenDigest {
-                    generation: u8::try_from(generation).map_err(|_| self.malformed("a number below 256"))?,
-                    digest: Digest::from_bytes(self.array()?),
-                }),
+                Some(generation) => Some(
+                    TokenDigest {
+                        generation: u8::try_from(generation)
+                            .map_err(|_| self.malformed("a number below 256"))?,
+                        digest: Digest::from_bytes(self.array()?),
+                    }
+                    .into(),
+                ),
             },
             scope: self.scope()?,
         };

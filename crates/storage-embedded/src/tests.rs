@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use lydian_domain::{
     AccessToken, Audience, ClientId, GrantId, Realm, RealmId, RealmName, TokenForm, TokenId,
@@ -422,7 +423,9 @@ async fn a_store_that_is_dropped_finishes_its_queue_and_stops_cleanly() {
 }
 
 /// An observer that holds the store which it observes, as a node does.
-struct Owner(Mutex<Option<Arc<EmbeddedStorage>>>);
+struct Owner {
+    _store: Arc<EmbeddedStorage>,
+}
 
 impl LogObserver for Owner {
     fn committed(&self, _rows: &[LogRow], _records: Vec<Record>) {}
@@ -434,18 +437,28 @@ impl LogObserver for Owner {
 async fn closing_lets_the_observer_go_even_when_it_owns_the_store() {
     let directory = directory();
     let storage = open(directory.path());
-    let owner = Arc::new(Owner(Mutex::new(Some(Arc::clone(&storage)))));
+    let owner = Arc::new(Owner { _store: Arc::clone(&storage) });
     let observed = Arc::downgrade(&owner);
     storage.set_observer(owner);
     storage.apply(change(vec![put_realm()])).await.unwrap();
     storage.close().await.unwrap();
     assert!(observed.upgrade().is_none());
-    // The other way to end: the writer itself drops the last handle.
+}
+
+#[tokio::test]
+async fn the_writer_may_drop_the_last_handle_of_its_store() {
+    let directory = directory();
     let storage = open(directory.path());
-    storage.set_observer(Arc::new(Owner(Mutex::new(Some(Arc::clone(&storage))))));
-    let closing = storage.close().await;
+    storage.set_observer(Arc::new(Owner { _store: Arc::clone(&storage) }));
+    drop(storage.close());
     drop(storage);
-    closing.unwrap();
+    // Waiting for itself, the writer would never come to mark the file as closed.
+    let tool = tool(directory.path());
+    let started = Instant::now();
+    while tool.query_row("SELECT in_use FROM file_state", [], |row| row.get(0)) != Ok(false) {
+        assert!(started.elapsed() < Duration::from_secs(20), "the writer waits for itself");
+        std::thread::yield_now();
+    }
 }
 
 /// An observer with a bug.

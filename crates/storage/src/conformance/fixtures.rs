@@ -360,7 +360,7 @@ pub fn access_token(id: TokenId) -> AccessToken {
         expires_at: NOW.plus_seconds(60),
         minted_at: Seq::from_number(5),
         form: TokenForm::Opaque,
-        digest: Some(TokenDigest { generation: 200, digest: Digest::from_bytes([9; 32]) }),
+        digest: Some(TokenDigest { generation: 200, digest: Digest::from_bytes([9; 32]) }.into()),
         revoked_at: None,
     }
 }

@@ -140,7 +140,7 @@ pub async fn access_tokens_of_each_form_read_back_as_they_were_written(backend: 
     for token in tokens {
         store.write(vec![Write::PutAccessToken(token.clone())]).await;
         let found = store.storage.find_access_token(token.id).await.unwrap().unwrap();
-        if let (Some(found), Some(expected)) = (found.token.digest, token.digest) {
+        if let (Some(found), Some(expected)) = (&found.token.digest, &token.digest) {
             assert!(found.digest.matches(&expected.digest));
         }
         // The name is that of a user who is there.
