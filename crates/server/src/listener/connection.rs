@@ -30,6 +30,8 @@ use super::hub::{Hub, Level, Permit};
 use super::{ConnectionInfo, LINGER_TIMEOUT, ListenerSettings, Responder};
 use crate::tls::ALPN_HTTP2;
 
+/// Header fields beyond which hyper answers 431 on its own.
+const HYPER_HEADER_FIELDS_MAX: usize = 100;
 /// Largest read buffer of a connection, and how much of an answer is queued before it is flushed, in bytes.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Bytes that one HTTP/2 stream may send us unread.
@@ -76,9 +78,13 @@ impl<R> Connector<R> {
         http1
             // See the module: the timers here are our own.
             .header_read_timeout(None)
-            .max_headers(settings.header_fields_max)
             .max_header_size(settings.head_bytes_max)
             .max_buf_size(BUFFER_BYTES_MAX.max(settings.head_bytes_max));
+
+        // Up to its default hyper keeps the fields on the stack; the lower limit is checked with the head.
+        if settings.header_fields_max > HYPER_HEADER_FIELDS_MAX {
+            http1.max_headers(settings.header_fields_max);
+        }
 
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2

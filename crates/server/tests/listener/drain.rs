@@ -17,7 +17,8 @@ async fn r35_a_request_in_flight_is_answered_before_the_end() {
     server.until_held(1).await;
 
     server.shutdown.signal();
-    assert_eq!(idle.until_closed().await, b"");
+    let closed = tokio::time::timeout(SHORT * 2, idle.until_closed()).await;
+    assert_eq!(closed.expect("an idle connection is not waited for"), b"");
     server.responder.gate.add_permits(1);
     let answer = busy.answer().await;
     assert_eq!((answer.status(), answer.field("connection")), (200, Some("close")));

@@ -179,6 +179,19 @@ async fn a_client_that_reads_gets_the_whole_of_a_large_answer() {
     assert_eq!(client.get("/next").await.status(), 200);
 }
 
+#[tokio::test]
+async fn a_client_that_stalls_and_goes_on_is_not_cut_later() {
+    let server = start(|settings| settings.write_stall_timeout = SHORT * 4);
+    let mut client = server.connect().await;
+    client.send(get("/large")).await;
+    // Nothing is read here, and the socket is full.
+    tokio::time::timeout(SHORT, std::future::pending::<()>()).await.expect_err("it is pending");
+    assert_eq!(client.answer().await.body.len(), LARGE_BYTES);
+    client.stays_silent_for(SHORT * 5).await;
+    assert_eq!(client.get("/next").await.status(), 200);
+    assert_eq!(server.metrics.write_timeouts.value(), 0);
+}
+
 // Limits.
 
 #[tokio::test]
