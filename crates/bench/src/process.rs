@@ -131,10 +131,14 @@ fn tail(log: &Path) -> String {
 /// It lies where the reports go and not in the system's temporary directory, which is often kept in memory: a
 /// store there would be durable at no cost.
 #[derive(Debug)]
-pub struct Workplace(tempfile::TempDir);
+pub struct Workplace {
+    directory: tempfile::TempDir,
+    /// Held until the run is over.
+    _alone: File,
+}
 
 impl Workplace {
-    /// Makes a directory below `parent`.
+    /// Makes a directory below `parent`, after waiting for other runs there: two at once would measure each other.
     ///
     /// # Errors
     ///
@@ -142,12 +146,18 @@ impl Workplace {
     pub fn create(parent: &Path) -> Result<Self> {
         let context = || format!("create a directory in {}", parent.display());
         fs::create_dir_all(parent).with_context(context)?;
-        Ok(Self(tempfile::Builder::new().prefix("run-").tempdir_in(parent).with_context(context)?))
+        let alone = File::create(parent.join("lock")).with_context(context)?;
+        if alone.try_lock().is_err() {
+            eprintln!("waiting for another run of the bench, which holds {}", parent.join("lock").display());
+            alone.lock().with_context(context)?;
+        }
+        let directory = tempfile::Builder::new().prefix("run-").tempdir_in(parent).with_context(context)?;
+        Ok(Self { directory, _alone: alone })
     }
 
     /// The path of something in the directory.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.directory.path().join(name)
     }
 }
 
@@ -171,6 +181,19 @@ mod tests {
         let server = server.unwrap();
         assert_eq!(server.ready(), "127.0.0.1:1");
         server.stop().unwrap();
+    }
+
+    #[test]
+    fn a_second_run_waits_until_the_first_is_over() {
+        let parent = tempfile::tempdir().unwrap();
+        let first = Workplace::create(parent.path()).unwrap();
+        let lock = File::open(parent.path().join("lock")).unwrap();
+        assert!(lock.try_lock().is_err());
+        let directory = first.path("");
+        assert!(directory.exists());
+        drop(first);
+        assert!(!directory.exists());
+        lock.try_lock().unwrap();
     }
 
     #[test]

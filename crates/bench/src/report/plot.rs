@@ -5,8 +5,8 @@
 use super::{Report, Row, Target, Verdict, number};
 use crate::statistics::Spread;
 
-const WIDTH: f64 = 960.0;
-const LABEL_WIDTH: f64 = 400.0;
+const WIDTH: f64 = 1_120.0;
+const LABEL_WIDTH: f64 = 560.0;
 const BAR_WIDTH: f64 = 400.0;
 const TOP: f64 = 74.0;
 const ROW_HEIGHT: f64 = 34.0;
@@ -71,8 +71,9 @@ fn draw_row(svg: &mut String, row: &Row, top: f64) {
     ));
     let extremes = (position(target.attainment(value.minimum)), position(target.attainment(value.maximum)));
     line(svg, (extremes.0, middle), (extremes.1, middle), "spread");
-    let furthest = end.max(extremes.0).max(extremes.1);
-    text(svg, (furthest + 8.0, middle + 4.0), "", "start", &format!("{} {class}", number(value.median)));
+    // A column of its own, so that neither the mark nor another line crosses the text.
+    let column = LABEL_WIDTH + BAR_WIDTH + 16.0;
+    text(svg, (column, middle + 4.0), "", "start", &format!("{} {class}", number(value.median)));
 }
 
 fn explanation(row: &Row, value: Spread, target: Target) -> String {
