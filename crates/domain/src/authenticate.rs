@@ -33,6 +33,11 @@ impl AuthenticatedClient {
         &self.client
     }
 
+    /// Whether it was authenticated against this very record: any change of a client makes a new one.
+    pub fn is_for(&self, record: &Arc<Client>) -> bool {
+        Arc::ptr_eq(&self.client, record)
+    }
+
     /// By what it was authenticated.
     pub fn by(&self) -> AuthenticatedBy {
         self.by

@@ -264,6 +264,10 @@ fn sight(caller: &Client, token: &Inspected<'_>) -> Option<Sight> {
 
 /// The scopes that concern an API: those that it defines, and the identity scopes.
 fn narrow<'a>(scope: &'a ScopeSet, api: Option<&Api>) -> Cow<'a, ScopeSet> {
+    // The common case: a token with all the scopes of its API.
+    if api.is_some_and(|api| api.scopes == *scope) {
+        return Cow::Borrowed(scope);
+    }
     let concerns = |scope: &str| {
         api.is_some_and(|api| api.scopes.contains(scope)) || words::IDENTITY_SCOPES.contains(&scope)
     };

@@ -133,6 +133,19 @@ pub fn read<'a>(head: &'a Parts, form: &'a Form<'_>, takes: Takes) -> Result<Rea
     }
 }
 
+/// The one Authorization header of a request, when it is Basic and nothing else of the request speaks of a client.
+///
+/// Only then is the header the whole of the credentials, and can stand for them.
+pub fn basic_alone<'a>(head: &'a Parts, form: &Form<'_>) -> Option<&'a [u8]> {
+    let mut headers = head.headers.get_all(AUTHORIZATION).iter();
+    let (Some(header), None) = (headers.next(), headers.next()) else {
+        return None;
+    };
+    let in_form = InForm::of(form);
+    let alone = in_form.client_id.is_none() && !in_form.has_credentials();
+    (alone && scheme_of(head) == Scheme::Basic).then(|| header.as_bytes())
+}
+
 /// The scheme of the Authorization header.
 pub fn scheme_of(head: &Parts) -> Scheme {
     let Some(header) = head.headers.get(AUTHORIZATION) else {

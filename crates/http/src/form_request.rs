@@ -100,6 +100,10 @@ fn is_form(head: &Parts) -> bool {
         return false;
     };
     let value = value.as_bytes();
+    // Nearly every client writes it like this.
+    if value == b"application/x-www-form-urlencoded" {
+        return true;
+    }
     if value.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
         return true;
     }

@@ -7,7 +7,8 @@ use http::StatusCode;
 use http::request::Parts;
 use http_body::Body;
 use lydian_domain::Refusal;
-use lydian_oauth_types::TokenTypeHint;
+use lydian_domain::authenticate::AuthenticatedClient;
+use lydian_oauth_types::{Form, TokenTypeHint};
 use lydian_service::Service;
 
 use crate::counters::Counters;
@@ -38,14 +39,9 @@ where
     let request = FormRequest::open(service, realm, head, body, Takes::ClientsAndBearer).await?;
     let FormRequest { moment, realm, challenger, .. } = &request;
     let form = request.form(head, &[])?;
-    let read = credentials::read(head, &form, Takes::ClientsAndBearer)
-        .map_err(|refusal| challenger.refuse(refusal))?;
     // The caller is authenticated before we look at the token: otherwise the difference between 401 and
     // {"active":false} would tell a stranger which tokens exist (RFC 7662 §4).
-    let caller = service
-        .authenticate_introspector(realm, &read.presented(), peer, moment)
-        .await
-        .map_err(|error| challenger.problem(error))?;
+    let caller = authenticate(service, &request, head, &form, peer).await?;
     let Some(token) = form.find("token").filter(|token| !token.trim().is_empty()) else {
         return Err(challenger.refuse(Refusal::TokenMissing));
     };
@@ -61,4 +57,29 @@ where
         .await
         .map_err(|error| challenger.problem(error))?;
     Ok(response::json(StatusCode::OK, body))
+}
+
+/// Authenticates the caller: from memory when exactly this header was verified before.
+async fn authenticate(
+    service: &Service,
+    request: &FormRequest,
+    head: &Parts,
+    form: &Form<'_>,
+    peer: IpAddr,
+) -> Result<AuthenticatedClient, Problem> {
+    let FormRequest { moment, realm, challenger, .. } = request;
+    let header = credentials::basic_alone(head, form);
+    if let Some(caller) = header.and_then(|header| service.known_caller(realm, header)) {
+        return Ok(caller);
+    }
+    let read = credentials::read(head, form, Takes::ClientsAndBearer)
+        .map_err(|refusal| challenger.refuse(refusal))?;
+    let caller = service
+        .authenticate_introspector(realm, &read.presented(), peer, moment)
+        .await
+        .map_err(|error| challenger.problem(error))?;
+    if let Some(header) = header {
+        service.remember_caller(header, &caller);
+    }
+    Ok(caller)
 }

@@ -2,7 +2,7 @@
 
 use lydian_domain::introspect::Inspected;
 use lydian_domain::secrets::SubjectKind;
-use lydian_domain::{AccessToken, RefreshToken, TokenId, issue};
+use lydian_domain::{AccessToken, RefreshToken, issue};
 use lydian_primitives::{Timestamp, base64url};
 use lydian_revocation::Seq;
 use lydian_service::ActiveToken;
@@ -26,9 +26,11 @@ fn access_token(answer: &mut Members, active: &ActiveToken<'_>, token: &AccessTo
     lifetime(answer, token.issued_at, token.expires_at);
     answer.text("sub", active.subject.unwrap_or(&active.client.client_id));
     answer.text("aud", active.api.map_or(active.realm.issuer.as_str(), |state| state.api.audience.as_str()));
-    origin(answer, active, token.id, token.minted_at);
+    origin(answer, active, token.minted_at);
+    if let Some(handle) = active.grant_handle {
+        answer.handle("lyd_grant", handle);
+    }
     let handles = active.api.map_or(&active.realm.issuer_handles, |state| &state.handles);
-    answer.handle("lyd_grant", handles.of_subject(SubjectKind::Grant, token.grant.as_number()));
     if let Some(session) = token.session {
         answer.handle("lyd_session", handles.of_subject(SubjectKind::Session, session.as_number()));
     }
@@ -47,7 +49,7 @@ fn refresh_token(answer: &mut Members, active: &ActiveToken<'_>, token: &Refresh
     if let Some(subject) = active.subject {
         answer.text("sub", subject);
     }
-    origin(answer, active, token.id, token.minted_at);
+    origin(answer, active, token.minted_at);
 }
 
 fn owner_and_scope(answer: &mut Members, active: &ActiveToken<'_>) {
@@ -66,9 +68,9 @@ fn lifetime(answer: &mut Members, issued_at: Timestamp, expires_at: Timestamp) {
     answer.number("exp", expires_at.as_unix_seconds());
 }
 
-fn origin(answer: &mut Members, active: &ActiveToken<'_>, id: TokenId, minted_at: Seq) {
+fn origin(answer: &mut Members, active: &ActiveToken<'_>, minted_at: Seq) {
     answer.text("iss", &active.realm.issuer);
-    answer.handle("jti", active.realm.secrets.token_handles().of_token(id));
+    answer.handle("jti", active.jti);
     answer.number("minted_at", minted_at.as_number());
 }
 

@@ -48,7 +48,7 @@ impl<'a> Form<'a> {
             if pairs > limits::FORM_PARAMETERS_MAX {
                 return Err(FormError::TooMany);
             }
-            let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
+            let (name, value) = match memchr::memchr(b'=', pair) {
                 Some(middle) => (&pair[..middle], &pair[middle + 1..]),
                 None => (pair, &pair[pair.len()..]),
             };
@@ -84,7 +84,7 @@ impl<'a> Form<'a> {
 ///
 /// [`FormError::Encoding`].
 pub fn decode(text: &[u8]) -> Result<Cow<'_, str>, FormError> {
-    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+    if memchr::memchr2(b'%', b'+', text).is_none() {
         return std::str::from_utf8(text).map(Cow::Borrowed).map_err(|_| FormError::Encoding);
     }
     let mut bytes = Vec::with_capacity(text.len());

@@ -21,7 +21,14 @@ impl Digest {
 
     /// Whether both are equal, in a time that does not depend on where they differ.
     pub fn matches(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        let (mine, _) = self.0.as_chunks::<8>();
+        let (theirs, _) = other.0.as_chunks::<8>();
+        // All words are read before anything is decided: one comparison with zero, in constant time.
+        let differences = mine
+            .iter()
+            .zip(theirs)
+            .fold(0, |found, (one, other)| found | (u64::from_ne_bytes(*one) ^ u64::from_ne_bytes(*other)));
+        differences.ct_eq(&0).into()
     }
 }
 

@@ -1,30 +1,41 @@
 //! Where something stands in the log.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 /// The number of a row in the log: it grows by one with each row, in the order of commits.
 ///
 /// Zero is the position before the first row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Seq(u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seq(
+    /// The number with the top bit set: never zero, so that an optional position is no larger than a position.
+    NonZeroU64,
+);
+
+/// The bit that no number has.
+const MARK: u64 = 1 << 63;
 
 impl Seq {
     /// The position before the first row.
-    pub const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self::from_number(0);
 
     /// The position with this number; it fits the signed integers of the stores.
     pub const fn from_number(number: u64) -> Self {
-        Self(number & (i64::MAX as u64))
+        match NonZeroU64::new(number | MARK) {
+            Some(marked) => Self(marked),
+            // The marked number is never zero.
+            None => Self(NonZeroU64::MAX),
+        }
     }
 
     /// Its number.
     pub const fn as_number(self) -> u64 {
-        self.0
+        self.0.get() & !MARK
     }
 
     /// Its number as the signed integer of the stores.
     pub const fn as_stored(self) -> i64 {
-        self.0 as i64
+        self.as_number() as i64
     }
 
     /// Reads back what [`Self::as_stored`] wrote.
@@ -35,13 +46,25 @@ impl Seq {
     /// The position of the next row.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self::from_number(self.as_number() + 1)
+    }
+}
+
+impl Default for Seq {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+impl fmt::Debug for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seq({})", self.as_number())
     }
 }
 
 impl fmt::Display for Seq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.as_number().fmt(f)
     }
 }
 

@@ -144,6 +144,16 @@ impl Service {
         Ok(client)
     }
 
+    /// The caller whose Basic credentials were verified before in exactly this header, against the record that stands now.
+    pub fn known_caller(&self, realm: &RealmState, header: &[u8]) -> Option<AuthenticatedClient> {
+        self.known_callers.find(self.known_callers.key_of(header), realm)
+    }
+
+    /// Remembers a header whose Basic credentials were verified.
+    pub fn remember_caller(&self, header: &[u8], caller: &AuthenticatedClient) {
+        self.known_callers.remember(self.known_callers.key_of(header), caller);
+    }
+
     /// Authenticates a caller of the introspection endpoint.
     ///
     /// # Errors
@@ -182,7 +192,7 @@ impl Service {
         let Some(owner) = realm.client(facts.token.client) else {
             return Err(refuse(Refusal::BearerInactive));
         };
-        if self.judge_access_token(realm, &facts, None).await?.is_err() {
+        if self.judge_access_token(realm, &facts, moment).await?.is_err() {
             // The token was ours once: whoever sends it does not guess.
             return Err(Refusal::BearerInactive.into());
         }

@@ -3,28 +3,33 @@
 //! Facts, never verdicts: expiry, revocation, audience and visibility are decided anew on every request, hit or miss. Unknown
 //! tokens never enter.
 
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use highway::{HighwayHash, HighwayHasher, Key};
 use lydian_domain::{AccessToken, RealmId};
-use lydian_primitives::Entropy;
 use lydian_revocation::Seq;
-use quick_cache::sync::Cache;
-use quick_cache::{OptionsBuilder, Weighter};
+use parking_lot::Mutex;
+
+use crate::prf::{Prf, PrfKey};
 
 /// What is known of an access token once its string has been verified.
 #[derive(Debug)]
 pub struct Facts {
-    /// The token.
+    /// The key under which these facts are kept.
+    pub key: PrfKey,
+    /// The token. Its digest is left out: the whole string was compared when it got its key.
     pub token: AccessToken,
     /// Who granted it, if a user did.
-    pub user: Option<UserFacts>,
+    pub user: Option<Box<UserFacts>>,
+    /// The handle that `jti` shows.
+    pub jti: [u8; 16],
+    /// The handle of its grant for its audience.
+    pub grant_handle: [u8; 16],
     /// The log position that had been applied before this was read.
     pub read_at: Seq,
 }
 
-/// What answers show of a user.
+/// What answers show of a user and a session.
 #[derive(Clone, Debug)]
 pub struct UserFacts {
     /// The name with which the user signs in.
@@ -33,128 +38,222 @@ pub struct UserFacts {
     pub subject: Box<str>,
 }
 
-/// The key of a token in the cache: a keyed 128-bit PRF over its exact bytes, so that equal keys mean equal strings.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FactKey(u128);
+/// How many facts one bucket holds.
+const WAYS: usize = 8;
 
-/// A bounded cache of facts.
+/// What one entry costs: the facts, the counters of their pointer, what the allocator adds, and the place in the bucket.
+pub const FACT_BYTES: usize = size_of::<Facts>() + 32 + size_of::<Bucket>() / WAYS;
+
+/// A bounded cache of facts: an array of small buckets, each with its own lock.
+///
+/// A token has one bucket. A full bucket gives up the entry that was longest without use, roughly. Memory is bounded by the
+/// number of entries, because every entry has about the same size.
 pub struct FactCache {
-    /// Drawn anew at each start: nobody can search for two strings with one key.
-    prf_key: Key,
-    cache: Cache<FactKey, Arc<Facts>, FactWeight, FactHash>,
+    prf: Prf,
+    buckets: Box<[Bucket]>,
+    entries: AtomicUsize,
+}
+
+/// Two cache lines: the lock and the tags in the first, so that most misses read one line.
+#[derive(Default)]
+#[repr(align(64))]
+struct Bucket(Mutex<Ways>);
+
+#[derive(Default)]
+struct Ways {
+    /// Sixteen bits of each key: they decide which facts are looked at. Zero for an empty place counts as any other tag.
+    tags: [u16; WAYS],
+    /// One bit per place: used since the hand passed.
+    used: u8,
+    /// The place at which the search for a victim goes on.
+    hand: u8,
+    facts: [Option<Arc<Facts>>; WAYS],
 }
 
 impl FactCache {
-    /// A cache that uses about `bytes` of memory.
-    pub fn new(bytes: u64, entropy: &dyn Entropy) -> Self {
-        let mut key = [0_u8; 32];
-        entropy.fill(&mut key);
-        let (words, _) = key.as_chunks::<8>();
-        let mut prf_key = [0_u64; 4];
-        for (word, bytes) in prf_key.iter_mut().zip(words) {
-            *word = u64::from_le_bytes(*bytes);
-        }
-        let options = OptionsBuilder::new()
-            .estimated_items_capacity(usize::try_from(bytes / FACT_BYTES).unwrap_or(usize::MAX).max(1))
-            .weight_capacity(bytes.max(FACT_BYTES))
-            .ghost_allocation(0.0)
-            .build()
-            .expect("every required option is given");
-        Self {
-            prf_key: Key(prf_key),
-            cache: Cache::with_options(options, FactWeight, FactHash, Default::default()),
-        }
+    /// A cache that uses at most about `bytes` of memory.
+    pub fn new(bytes: u64, prf: Prf) -> Self {
+        let entries = usize::try_from(bytes).unwrap_or(usize::MAX) / FACT_BYTES;
+        let buckets = (entries / WAYS).max(1);
+        Self { prf, buckets: (0..buckets).map(|_| Bucket::default()).collect(), entries: AtomicUsize::new(0) }
     }
 
     /// The key of a token string.
-    pub fn key_of(&self, token: &str) -> FactKey {
-        let [low, high] = HighwayHasher::new(self.prf_key).hash128(token.as_bytes());
-        FactKey(u128::from(high) << 64 | u128::from(low))
+    pub fn key_of(&self, token: &str) -> PrfKey {
+        self.prf.of(token.as_bytes())
     }
 
     /// The facts of a token, if they are there and belong to this realm.
-    pub fn find(&self, key: FactKey, realm: RealmId) -> Option<Arc<Facts>> {
-        self.cache.get(&key).filter(|facts| facts.token.realm == realm)
+    pub fn find(&self, key: PrfKey, realm: RealmId) -> Option<Arc<Facts>> {
+        let mut ways = self.bucket(key).0.lock();
+        let place = ways.find(key)?;
+        ways.used |= 1 << place;
+        ways.facts[place].as_ref().filter(|facts| facts.token.realm == realm).map(Arc::clone)
     }
 
-    /// Keeps the facts of a token.
-    pub fn keep(&self, key: FactKey, facts: Arc<Facts>) {
-        self.cache.insert(key, facts);
+    /// Keeps the facts of a token, in place of others when there is no room.
+    pub fn keep(&self, facts: Arc<Facts>) {
+        let key = facts.key;
+        let mut ways = self.bucket(key).0.lock();
+        let place = ways.find(key).or_else(|| ways.empty()).unwrap_or_else(|| ways.victim());
+        ways.tags[place] = tag(key);
+        ways.used |= 1 << place;
+        let replaced = ways.facts[place].replace(facts);
+        drop(ways);
+        if replaced.is_none() {
+            self.entries.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Drops the facts of a token, because they are out of date.
-    pub fn drop_facts(&self, key: FactKey) {
-        self.cache.remove(&key);
+    pub fn drop_facts(&self, key: PrfKey) {
+        let mut ways = self.bucket(key).0.lock();
+        if let Some(place) = ways.find(key) {
+            ways.facts[place] = None;
+            self.entries.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// How many tokens are there.
     pub fn len(&self) -> usize {
-        self.cache.len()
+        self.entries.load(Ordering::Relaxed)
     }
 
     /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
 
-/// What one entry costs: the facts, the counters beside them, and its place in the table.
-const FACT_BYTES: u64 = size_of::<Facts>() as u64 + 16 + 48;
-
-#[derive(Clone)]
-struct FactWeight;
-
-impl Weighter<FactKey, Arc<Facts>> for FactWeight {
-    fn weight(&self, _key: &FactKey, facts: &Arc<Facts>) -> u64 {
-        // Scopes and names are beside the facts; scopes are counted once for each token although some share them.
-        let names = facts.user.as_ref().map_or(0, |user| user.username.len() + user.subject.len());
-        FACT_BYTES + (facts.token.scope.as_str().len() + 16 + names) as u64
+    fn bucket(&self, key: PrfKey) -> &Bucket {
+        // A multiplication spreads 32 bits of the key evenly over any number of buckets.
+        let place = ((key.low() >> 32) * self.buckets.len() as u64) >> 32;
+        &self.buckets[place as usize]
     }
 }
 
-/// The key is a PRF already: its own bits are the hash.
-#[derive(Clone, Default)]
-struct FactHash;
+impl Ways {
+    fn find(&self, key: PrfKey) -> Option<usize> {
+        let tag = tag(key);
+        (0..WAYS).find(|place| {
+            self.tags[*place] == tag && self.facts[*place].as_ref().is_some_and(|facts| facts.key == key)
+        })
+    }
 
-impl BuildHasher for FactHash {
-    type Hasher = KeyBits;
+    fn empty(&self) -> Option<usize> {
+        self.facts.iter().position(Option::is_none)
+    }
 
-    fn build_hasher(&self) -> KeyBits {
-        KeyBits(0)
+    /// The next place whose entry was not used since the hand passed it.
+    fn victim(&mut self) -> usize {
+        loop {
+            let place = usize::from(self.hand) % WAYS;
+            self.hand = self.hand.wrapping_add(1);
+            if self.used & (1 << place) == 0 {
+                return place;
+            }
+            self.used &= !(1 << place);
+        }
     }
 }
 
-struct KeyBits(u64);
-
-impl Hasher for KeyBits {
-    fn write(&mut self, _bytes: &[u8]) {
-        debug_assert!(false, "only keys of facts are hashed here");
-    }
-
-    fn write_u128(&mut self, key: u128) {
-        self.0 = key as u64;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
+fn tag(key: PrfKey) -> u16 {
+    key.low() as u16
 }
 
 #[cfg(test)]
 mod tests {
-    use lydian_primitives::SystemEntropy;
+    use lydian_domain::{Audience, ClientId, GrantId, TokenForm, TokenId};
+    use lydian_oauth_types::ScopeSet;
+    use lydian_primitives::{SystemEntropy, Timestamp};
 
     use super::*;
 
+    fn facts(cache: &FactCache, token: &str) -> Arc<Facts> {
+        Arc::new(Facts {
+            key: cache.key_of(token),
+            token: AccessToken {
+                id: TokenId::from_number(7).unwrap(),
+                realm: RealmId::from_number(1),
+                client: ClientId::from_number(1),
+                user: None,
+                session: None,
+                grant: GrantId::from_number(1),
+                audience: Audience::Issuer,
+                scope: ScopeSet::empty(),
+                issued_at: Timestamp::EPOCH,
+                expires_at: Timestamp::MAX,
+                minted_at: Seq::ZERO,
+                form: TokenForm::Opaque,
+                digest: None,
+                revoked_at: None,
+            },
+            user: None,
+            jti: [0; 16],
+            grant_handle: [0; 16],
+            read_at: Seq::ZERO,
+        })
+    }
+
+    fn cache(entries: usize) -> FactCache {
+        FactCache::new((entries * FACT_BYTES) as u64, Prf::new(&SystemEntropy))
+    }
+
+    fn finds(cache: &FactCache, token: &str) -> bool {
+        cache.find(cache.key_of(token), RealmId::from_number(1)).is_some()
+    }
+
     #[test]
-    fn the_key_covers_every_byte_and_differs_per_process() {
-        let cache = FactCache::new(1_000_000, &SystemEntropy);
-        let other = FactCache::new(1_000_000, &SystemEntropy);
-        let token = "lya_0abcdefghijklmnopqrstuvwxyz0123456789";
-        assert!(cache.key_of(token) == cache.key_of(token));
-        assert!(cache.key_of(token) != other.key_of(token));
-        for end in 0..token.len() {
-            assert!(cache.key_of(token) != cache.key_of(&token[..end]));
+    fn facts_are_found_by_the_exact_bytes_of_the_token_alone() {
+        let cache = cache(64);
+        cache.keep(facts(&cache, "lya_token"));
+        assert!(finds(&cache, "lya_token"));
+        for other in ["lya_toke", "lya_token ", "LYA_token", ""] {
+            assert!(!finds(&cache, other), "{other:?}");
         }
+    }
+
+    #[test]
+    fn w32_facts_of_another_realm_are_not_found() {
+        let cache = cache(64);
+        cache.keep(facts(&cache, "token"));
+        assert!(cache.find(cache.key_of("token"), RealmId::from_number(2)).is_none());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_is_used_stays() {
+        let cache = cache(WAYS);
+        cache.keep(facts(&cache, "kept"));
+        for number in 0..10_000 {
+            assert!(finds(&cache, "kept"), "after {number}");
+            cache.keep(facts(&cache, &format!("token {number}")));
+            assert!(cache.len() <= WAYS);
+        }
+    }
+
+    #[test]
+    fn dropped_facts_are_gone_and_make_room() {
+        let cache = cache(WAYS);
+        cache.keep(facts(&cache, "token"));
+        cache.keep(facts(&cache, "token"));
+        assert_eq!(cache.len(), 1);
+        cache.drop_facts(cache.key_of("token"));
+        cache.drop_facts(cache.key_of("token"));
+        assert!(cache.is_empty() && !finds(&cache, "token"));
+    }
+
+    #[test]
+    fn few_of_many_tokens_are_lost_while_there_is_room_for_twice_as_many() {
+        let cache = cache(20_000);
+        for number in 0..10_000 {
+            cache.keep(facts(&cache, &format!("token {number}")));
+        }
+        let found = (0..10_000).filter(|number| finds(&cache, &format!("token {number}"))).count();
+        assert!(found > 9_900, "{found}");
+    }
+
+    #[test]
+    fn p8_a_cached_fact_takes_at_most_250_bytes() {
+        assert!(FACT_BYTES <= 250, "{FACT_BYTES}");
+        assert_eq!(size_of::<Bucket>(), 128);
     }
 }

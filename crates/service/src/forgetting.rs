@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_step_is_at_most_elapsed_boot_time_and_an_hour() {
-        let at = |seconds| MARK_AT.plus_seconds(seconds);
+        let at = |seconds: u64| MARK_AT.plus_seconds(seconds);
         assert_eq!(Pace::default().step(MARK_AT, at(3_600), boot(10)), Step::Advance(at(3_600)));
         assert_eq!(Pace::default().step(MARK_AT, at(3_601), boot(10)), Step::ClockJumped);
         let mut pace = Pace::default();
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_jumped_is_believed_after_a_day_in_step() {
-        let at = |seconds| MARK_AT.plus_seconds(1_000_000 + seconds);
+        let at = |seconds: u64| MARK_AT.plus_seconds(1_000_000 + seconds);
         let mut pace = Pace::default();
         assert_eq!(pace.step(MARK_AT, at(0), boot(10)), Step::ClockJumped);
         assert_eq!(pace.step(MARK_AT, at(86_399), boot(10 + 86_399)), Step::ClockJumped);
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_second_jump_begins_the_day_anew() {
-        let at = |seconds| MARK_AT.plus_seconds(1_000_000 + seconds);
+        let at = |seconds: u64| MARK_AT.plus_seconds(1_000_000 + seconds);
         let mut pace = Pace::default();
         assert_eq!(pace.step(MARK_AT, at(0), boot(10)), Step::ClockJumped);
         assert_eq!(pace.step(MARK_AT, at(90_000), boot(20)), Step::ClockJumped);

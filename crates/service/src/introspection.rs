@@ -16,7 +16,8 @@ use lydian_storage::{Parents, StoredRefreshToken, Unavailable};
 
 use crate::directory::{ApiState, RealmState};
 use crate::error::ServiceError;
-use crate::facts::{FactKey, Facts, UserFacts};
+use crate::facts::{Facts, UserFacts};
+use crate::prf::PrfKey;
 use crate::{Moment, Service};
 
 /// A token that is good now and visible to the caller, with everything that its answer shows.
@@ -33,6 +34,10 @@ pub struct ActiveToken<'a> {
     pub username: Option<&'a str>,
     /// The subject identifier of its user.
     pub subject: Option<&'a str>,
+    /// The handle that `jti` shows.
+    pub jti: [u8; 16],
+    /// The handle of its grant for its audience; refresh tokens show none.
+    pub grant_handle: Option<[u8; 16]>,
 }
 
 /// A token of ours, found by its string.
@@ -67,8 +72,8 @@ impl Service {
                 }
                 Ok(render(Err(Inactive::Unknown)))
             }
-            Found::Access(facts) => self.introspect_access_token(realm, caller, &facts, render).await,
-            Found::Refresh(stored) => self.introspect_refresh_token(realm, caller, &stored, render),
+            Found::Access(facts) => self.introspect_access_token(realm, caller, &facts, moment, render).await,
+            Found::Refresh(stored) => self.introspect_refresh_token(realm, caller, &stored, moment, render),
         }
     }
 
@@ -77,13 +82,20 @@ impl Service {
         realm: &Arc<RealmState>,
         caller: &AuthenticatedClient,
         facts: &Facts,
+        moment: &Moment,
         render: impl FnOnce(Result<&ActiveToken<'_>, Inactive>) -> R,
     ) -> Result<R, ServiceError> {
         let parents = self.load_parents_if_needed(&facts.token).await?;
         let token = &facts.token;
         let (client, api) = (realm.client(token.client), self.api_of(realm, token));
-        let world =
-            self.world(realm, token, client.map(|client| &**client), api, parents.as_ref().map(rows))?;
+        let world = self.world(
+            realm,
+            token,
+            client.map(|client| &**client),
+            api,
+            parents.as_ref().map(rows),
+            moment,
+        )?;
         Ok(match introspect::introspect(caller.client(), Inspected::Access(token), &world) {
             Err(inactive) => render(Err(inactive)),
             Ok(visible) => match client {
@@ -95,6 +107,8 @@ impl Service {
                     api,
                     username: facts.user.as_ref().map(|user| &*user.username),
                     subject: facts.user.as_ref().map(|user| &*user.subject),
+                    jti: facts.jti,
+                    grant_handle: Some(facts.grant_handle),
                 })),
             },
         })
@@ -105,13 +119,14 @@ impl Service {
         realm: &Arc<RealmState>,
         caller: &AuthenticatedClient,
         stored: &StoredRefreshToken,
+        moment: &Moment,
         render: impl FnOnce(Result<&ActiveToken<'_>, Inactive>) -> R,
     ) -> Result<R, ServiceError> {
         let token = &stored.token;
         let client = realm.client(token.client);
         let world = World {
-            view: self.view(self.clock().boot_now())?,
-            now: self.node.token_time(),
+            view: self.view(moment.boot_now)?,
+            now: moment.now,
             realm_cut_at: realm.realm.cut_at,
             client: client.map(|client| &**client),
             api: None,
@@ -130,6 +145,8 @@ impl Service {
                     api: None,
                     username: user.map(|user| user.username.as_str()),
                     subject: user.map(|user| user.subject.as_str()),
+                    jti: realm.secrets.token_handles().of_token(token.id),
+                    grant_handle: None,
                 }))
             }
         })
@@ -140,17 +157,20 @@ impl Service {
         &self,
         realm: &Arc<RealmState>,
         facts: &Facts,
-        parents: Option<&Parents>,
+        moment: &Moment,
     ) -> Result<Result<(), Inactive>, ServiceError> {
-        let loaded = if parents.is_none() { self.load_parents_if_needed(&facts.token).await? } else { None };
-        let parents = parents.or(loaded.as_ref());
+        let parents = self.load_parents_if_needed(&facts.token).await?;
         let token = &facts.token;
         let client = realm.client(token.client).map(|client| &**client);
-        let world = self.world(realm, token, client, self.api_of(realm, token), parents.map(rows))?;
+        let parents = parents.as_ref().map(rows);
+        let world = self.world(realm, token, client, self.api_of(realm, token), parents, moment)?;
         Ok(introspect::is_good(token, &world))
     }
 
-    /// The state of the world at this instant: the lease is checked here, with a clock read made here.
+    /// The state of the world at the instant of the request: the lease at that instant, the ledger as it is now.
+    ///
+    /// The lease comes first and the ledger after it, whatever was read in between: rows can only be older than the ledger
+    /// (rules 6 and 14 of the lease protocol). The instant is the one at which the answer counts.
     fn world<'a>(
         &'a self,
         realm: &'a RealmState,
@@ -158,14 +178,15 @@ impl Service {
         client: Option<&'a Client>,
         api: Option<&'a ApiState>,
         parents: Option<ParentRows<'a>>,
+        moment: &Moment,
     ) -> Result<World<'a>, ServiceError> {
         let key = match token.form {
             TokenForm::Jwt(key) => realm.key(key).map(|entry| &entry.record),
             TokenForm::Opaque => None,
         };
         Ok(World {
-            view: self.view(self.clock().boot_now())?,
-            now: self.node.token_time(),
+            view: self.view(moment.boot_now)?,
+            now: moment.now,
             realm_cut_at: realm.realm.cut_at,
             client,
             api: api.map(|state| &state.api),
@@ -208,7 +229,7 @@ impl Service {
             }
             self.node.facts().drop_facts(key);
         }
-        self.read_access_token(realm, token, key).await
+        self.read_access_token(realm, token, key, moment).await
     }
 
     /// Whether what is known of the token's user was changed since it was read.
@@ -223,20 +244,31 @@ impl Service {
         &self,
         realm: &Arc<RealmState>,
         token: &str,
-        key: FactKey,
+        key: PrfKey,
+        moment: &Moment,
     ) -> Result<Option<Arc<Facts>>, ServiceError> {
         // The position first, the rows after it: facts never look newer than they are.
-        let read_at = self.view(self.clock().boot_now())?.applied();
+        let read_at = self.view(moment.boot_now)?.applied();
         let found = if token.as_bytes().iter().filter(|byte| **byte == b'.').count() == 2 {
             self.read_jwt(realm, token).await?
         } else {
             self.read_opaque(realm, token).await?
         };
-        let Some((token, user)) = found else {
+        let Some((mut token, user)) = found else {
             return Ok(None);
         };
-        let facts = Arc::new(Facts { token, user, read_at });
-        self.node.facts().keep(key, Arc::clone(&facts));
+        token.digest = None;
+        token.scope = self.scopes.shared(&token.scope);
+        let handles = realm.handles(self.api_of(realm, &token));
+        let facts = Arc::new(Facts {
+            key,
+            jti: realm.secrets.token_handles().of_token(token.id),
+            grant_handle: handles.of_subject(SubjectKind::Grant, token.grant.as_number()),
+            token,
+            user: user.map(Box::new),
+            read_at,
+        });
+        self.node.facts().keep(Arc::clone(&facts));
         Ok(Some(facts))
     }
 
@@ -266,7 +298,7 @@ impl Service {
             return Ok(None);
         };
         let matches = stored.token.realm == realm.realm.id
-            && stored.token.digest.is_some_and(|digest| {
+            && stored.token.digest.as_ref().is_some_and(|digest| {
                 digest.generation == presented.generation && digest.digest.matches(&presented.digest)
             });
         if !matches {

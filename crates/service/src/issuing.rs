@@ -97,8 +97,9 @@ impl Service {
         };
         let issued =
             IssuedToken { expires_in: lifetime, scope: token.scope.clone(), access_token: Secret::new(text) };
+        let generation = realm.secrets.generation();
         token.digest =
-            realm.secrets.digest(TokenKind::Access, realm.secrets.generation(), issued.access_token.expose());
+            realm.secrets.digest(TokenKind::Access, generation, issued.access_token.expose()).map(Box::new);
         self.commit(token, has_record(&chosen), assertion, &mint).await?;
         Ok(issued)
     }

@@ -13,9 +13,12 @@ pub mod forgetting;
 pub mod install;
 pub mod introspection;
 pub mod issuing;
+pub mod known_callers;
 pub mod limiter;
 pub mod node;
+pub mod prf;
 pub mod revocation;
+pub mod scopes;
 pub mod sequences;
 pub mod settings;
 pub mod standing_grants;
@@ -42,7 +45,9 @@ pub struct Service {
     storage: SharedStorage,
     sequences: sequences::Sequences,
     standing_grants: standing_grants::StandingGrants,
+    scopes: scopes::SharedScopes,
     assertions: client_authentication::AssertionMemory,
+    known_callers: known_callers::KnownCallers,
     failed_authentications: limiter::Limiter,
     unknown_tokens: limiter::Limiter,
     issued: issuing::IssuedCounts,
@@ -68,7 +73,9 @@ impl Service {
         Arc::new(Self {
             sequences: sequences::Sequences::default(),
             standing_grants: standing_grants::StandingGrants::default(),
+            scopes: scopes::SharedScopes::default(),
             assertions: client_authentication::AssertionMemory::default(),
+            known_callers: known_callers::KnownCallers::new(node.entropy()),
             failed_authentications: limiter::Limiter::new(limits.failed_authentications),
             unknown_tokens: limiter::Limiter::new(limits.unknown_tokens),
             issued: issuing::IssuedCounts::default(),

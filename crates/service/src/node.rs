@@ -15,6 +15,7 @@ use crate::directory::{Directory, DirectoryEnvironment};
 use crate::facts::FactCache;
 use crate::forgetting;
 use crate::install;
+use crate::prf::Prf;
 use crate::settings::Settings;
 
 /// Rows of the log that one read brings at start.
@@ -101,7 +102,7 @@ impl Node {
         let ledger = load_ledger(storage, head, mark).await?;
         let directory = Directory::build(&environment, storage.load_records().await?);
         Ok(Arc::new(Self {
-            facts: FactCache::new(settings.fact_cache_bytes, &*entropy),
+            facts: FactCache::new(settings.fact_cache_bytes, Prf::new(&*entropy)),
             settings,
             clock,
             entropy,

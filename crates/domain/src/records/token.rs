@@ -66,8 +66,8 @@ pub struct AccessToken {
     pub minted_at: Seq,
     /// Its form.
     pub form: TokenForm,
-    /// The digest of its string; absent for a JWT without a record.
-    pub digest: Option<TokenDigest>,
+    /// The digest of its string; absent for a JWT without a record, and in memory, where the string itself was the key.
+    pub digest: Option<Box<TokenDigest>>,
     /// The position at which it was revoked, as its row says.
     pub revoked_at: Option<Seq>,
 }
