@@ -97,7 +97,8 @@ impl FactCache {
         let mut ways = self.bucket(key).0.lock();
         let place = ways.find(key).or_else(|| ways.empty()).unwrap_or_else(|| ways.victim());
         ways.tags[place] = tag(key);
-        ways.used |= 1 << place;
+        // Not used yet: what is asked for once leaves before what is asked for again.
+        ways.used &= !(1 << place);
         let replaced = ways.facts[place].replace(facts);
         drop(ways);
         if replaced.is_none() {
