@@ -1,10 +1,8 @@
 //! Client authentication: which client, by which proof (RFC 6749 §2.3, RFC 7523).
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use lydian_domain::ClientId;
 use lydian_domain::Refusal;
 use lydian_domain::authenticate::{
     self, AssertionAudiences, AssertionUse, AuthenticatedBy, AuthenticatedClient,
@@ -12,15 +10,11 @@ use lydian_domain::authenticate::{
 use lydian_domain::introspect::{Inspected, Visible};
 use lydian_jose::{Algorithm, Compact, verify_with_set};
 use lydian_oauth_types::ClientAuthMethod;
-use lydian_primitives::{Secret, Timestamp, limits};
-use parking_lot::Mutex;
+use lydian_primitives::{Secret, limits};
 
 use crate::directory::RealmState;
 use crate::error::ServiceError;
 use crate::{Moment, Service};
-
-/// The most assertions that are remembered for repetition at introspection and revocation.
-const ASSERTIONS_MAX: usize = 100_000;
 
 /// What a client presents to prove who it is.
 #[derive(Clone, Debug)]
@@ -55,34 +49,6 @@ pub enum Presented<'a> {
     Bearer(&'a str),
     /// Credentials of its own.
     Client(ClientCredentials<'a>),
-}
-
-/// Assertions that were used where they may be repeated: by the same client until they expire.
-///
-/// The read path writes nothing, so this memory is per node; at the token endpoint the store remembers.
-#[derive(Default)]
-pub struct AssertionMemory {
-    seen: Mutex<HashMap<[u8; 32], (ClientId, Timestamp)>>,
-}
-
-impl AssertionMemory {
-    /// Drops what has expired.
-    pub fn forget(&self, now: Timestamp) {
-        self.seen.lock().retain(|_, (_, expires_at)| *expires_at > now);
-    }
-
-    /// Whether this assertion may be used again by this client.
-    fn admits(&self, assertion: &AssertionUse, now: Timestamp) -> bool {
-        let mut seen = self.seen.lock();
-        if seen.len() >= ASSERTIONS_MAX {
-            seen.retain(|_, (_, expires_at)| *expires_at > now);
-            if seen.len() >= ASSERTIONS_MAX {
-                return true;
-            }
-        }
-        let (client, _) = *seen.entry(assertion.digest).or_insert((assertion.client, assertion.expires_at));
-        client == assertion.client
-    }
 }
 
 impl Service {
@@ -123,7 +89,9 @@ impl Service {
         }
     }
 
-    /// Authenticates a client on the read path, where an assertion may be repeated by the same client until it expires.
+    /// Authenticates a client on the read path, where an assertion may be repeated until it expires.
+    ///
+    /// Nothing is remembered of it: only the client that signed it can be authenticated by it, however often it comes.
     ///
     /// # Errors
     ///
@@ -135,12 +103,7 @@ impl Service {
         peer: IpAddr,
         moment: &Moment,
     ) -> Result<AuthenticatedClient, ServiceError> {
-        let (client, assertion) = self.authenticate_client(realm, credentials, peer, moment)?;
-        if let Some(assertion) = assertion
-            && !self.assertions.admits(&assertion, moment.now)
-        {
-            return Err(Refusal::ClientAssertionReplayed.into());
-        }
+        let (client, _) = self.authenticate_client(realm, credentials, peer, moment)?;
         Ok(client)
     }
 

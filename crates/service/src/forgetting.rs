@@ -112,7 +112,6 @@ impl Housekeeper {
         let (now, boot_now) = (service.clock().now(), service.clock().boot_now());
         service.failed_authentications.sweep(boot_now);
         service.unknown_tokens.sweep(boot_now);
-        service.assertions.forget(service.node.token_time());
         service.write_issued_counts().await?;
         let stored = read_mark(&*service.storage).await?;
         let mark = stored.unwrap_or_else(|| service.node.mark());

@@ -447,6 +447,11 @@ fn token_of_claims(realm: &RealmState, claims: &Claims, form: TokenForm) -> Opti
     let client = realm.client_by_name(claims.required_string("client_id").ok()?)?;
     let handle = token_string::parse_jti(claims.required_string("jti").ok()?)?;
     let seconds = |name| claims.required_numeric_date(name).ok().map(|date| date.as_timestamp());
+    let issued_at = seconds("iat")?;
+    // Tokens of ours begin to be good when they are issued, and what their claims say and the answer says is one thing.
+    if seconds("nbf")? != issued_at {
+        return None;
+    }
     let subject_of = |kind, name: &'static str| -> Option<Option<u64>> {
         let Some(text) = claims.string(name).ok()? else {
             return Some(None);
@@ -463,7 +468,7 @@ fn token_of_claims(realm: &RealmState, claims: &Claims, form: TokenForm) -> Opti
         grant: GrantId::from_number(subject_of(SubjectKind::Grant, "lyd_grant")??),
         audience: api.map_or(Audience::Issuer, |state| Audience::Api(state.api.id)),
         scope: ScopeSet::from_stored(claims.string("scope").ok()?.unwrap_or_default()),
-        issued_at: seconds("iat")?,
+        issued_at,
         expires_at: seconds("exp")?,
         minted_at: Seq::from_number(claims.unsigned("minted_at").ok()??),
         form,
