@@ -6,8 +6,11 @@
 
 pub mod client;
 pub mod fixtures;
+pub mod forge;
 pub mod seed;
 pub mod server;
+pub mod watched;
 
 pub use client::{Reply, Request};
 pub use server::TestServer;
+pub use watched::WatchedStorage;

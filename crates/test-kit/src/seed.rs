@@ -279,6 +279,18 @@ pub async fn add_key(server: &TestServer, algorithm: Algorithm) -> String {
     key.kid().to_owned()
 }
 
+/// A document with a client that authenticates by assertions signed with this key.
+pub fn signing_client(client_id: &str, key: &SigningKey, more: &str) -> String {
+    let jwk: serde_json::Value =
+        serde_json::from_str(&key.verifying_key().to_jwk_json()).expect("our own JWK is JSON");
+    let members = jwk.as_object().expect("a JWK is an object").iter();
+    let members: Vec<String> = members.map(|(name, value)| format!("{name} = {value}")).collect();
+    format!(
+        "[[client]]\nclient_id = {client_id:?}\nauth_methods = [\"private_key_jwt\"]\njwks = {{ keys = [{{ {} }}] }}\n{more}\n",
+        members.join(", ")
+    )
+}
+
 /// The active signing key of the default realm for this algorithm.
 pub fn active_key(server: &TestServer, algorithm: Algorithm) -> Arc<KeyEntry> {
     Arc::clone(server.realm(None).active_key(algorithm).expect("the key is there"))

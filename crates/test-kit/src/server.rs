@@ -94,7 +94,21 @@ impl TestServer {
         .expect("the node opens");
         embedded.set_observer(Arc::clone(&node) as Arc<dyn LogObserver>);
         node.hold_lease();
-        let storage: SharedStorage = embedded;
+        Self::listen(directory, clock, node, embedded)
+    }
+
+    /// A second server over the same node and clock, whose use cases reach the store through `storage`.
+    pub fn through(&self, storage: SharedStorage) -> Self {
+        let (directory, clock) = (Arc::clone(&self.directory), Arc::clone(&self.clock));
+        Self::listen(directory, clock, Arc::clone(self.service.node()), storage)
+    }
+
+    fn listen(
+        directory: Arc<tempfile::TempDir>,
+        clock: Arc<ManualClock>,
+        node: Arc<Node>,
+        storage: SharedStorage,
+    ) -> Self {
         let service = Service::new(node, Arc::clone(&storage));
         let counters = Arc::new(Counters::default());
         let sockets = listener::bind(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))]).expect("a free port");

@@ -1,0 +1,161 @@
+//! A store that counts what is asked of it, and fails when a test says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use lydian_domain::{ApiId, ClientId, GrantId, KeyId, RealmId, SessionId, TokenId, UserId};
+use lydian_primitives::{Hour, Timestamp};
+use lydian_revocation::{LogPosition, LogRow, Seq};
+use lydian_storage::{
+    Answer, ApplyError, Change, Issued, Parents, ReadStorage, Record, SharedStorage, Storage,
+    StoredAccessToken, StoredRefreshToken, Unavailable,
+};
+
+/// A store in front of another one.
+pub struct WatchedStorage {
+    inner: SharedStorage,
+    reads: AtomicUsize,
+    writes: AtomicUsize,
+    reads_fail: AtomicBool,
+    writes_fail: AtomicBool,
+    answers_are_lost: AtomicBool,
+}
+
+impl WatchedStorage {
+    /// Watches this store.
+    pub fn over(inner: SharedStorage) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            reads: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
+            reads_fail: AtomicBool::new(false),
+            writes_fail: AtomicBool::new(false),
+            answers_are_lost: AtomicBool::new(false),
+        })
+    }
+
+    /// How many reads and writes were asked for so far.
+    pub fn asked(&self) -> (usize, usize) {
+        (self.reads.load(Ordering::SeqCst), self.writes.load(Ordering::SeqCst))
+    }
+
+    /// Whether reads fail from now on.
+    pub fn fail_reads(&self, fail: bool) {
+        self.reads_fail.store(fail, Ordering::SeqCst);
+    }
+
+    /// Whether writes fail from now on; nothing is written then.
+    pub fn fail_writes(&self, fail: bool) {
+        self.writes_fail.store(fail, Ordering::SeqCst);
+    }
+
+    /// Whether writes from now on happen, and nobody learns that they did.
+    pub fn lose_answers(&self, lose: bool) {
+        self.answers_are_lost.store(lose, Ordering::SeqCst);
+    }
+
+    fn read<'a, T: Send + 'a>(&'a self, ask: impl FnOnce(&'a dyn Storage) -> Answer<'a, T>) -> Answer<'a, T> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        if self.reads_fail.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(Unavailable::because("read: the test forbids it")) });
+        }
+        ask(&*self.inner)
+    }
+
+    fn write<'a, T: Send + 'a, E: From<Unavailable> + Send + 'a>(
+        &'a self,
+        ask: impl FnOnce(&'a dyn Storage) -> Answer<'a, T, E>,
+    ) -> Answer<'a, T, E> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        if self.writes_fail.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(Unavailable::because("write: the test forbids it").into()) });
+        }
+        let answer = ask(&*self.inner);
+        if self.answers_are_lost.load(Ordering::SeqCst) {
+            return Box::pin(async {
+                answer.await?;
+                Err(Unavailable::because("say what became of a write").with_outcome_unknown().into())
+            });
+        }
+        answer
+    }
+}
+
+impl ReadStorage for WatchedStorage {
+    fn load_records(&self) -> Answer<'_, Vec<Record>> {
+        self.read(|inner| inner.load_records())
+    }
+
+    fn find_access_token(&self, id: TokenId) -> Answer<'_, Option<StoredAccessToken>> {
+        self.read(|inner| inner.find_access_token(id))
+    }
+
+    fn find_refresh_token(&self, id: TokenId) -> Answer<'_, Option<StoredRefreshToken>> {
+        self.read(|inner| inner.find_refresh_token(id))
+    }
+
+    fn load_parents(
+        &self,
+        grant: GrantId,
+        session: Option<SessionId>,
+        user: Option<UserId>,
+    ) -> Answer<'_, Parents> {
+        self.read(|inner| inner.load_parents(grant, session, user))
+    }
+
+    fn find_standing_grant(&self, client: ClientId, api: Option<ApiId>) -> Answer<'_, Option<GrantId>> {
+        self.read(|inner| inner.find_standing_grant(client, api))
+    }
+
+    fn find_username(&self, user: UserId) -> Answer<'_, Option<String>> {
+        self.read(|inner| inner.find_username(user))
+    }
+
+    fn find_setting(&self, name: &'static str) -> Answer<'_, Option<Vec<u8>>> {
+        self.read(|inner| inner.find_setting(name))
+    }
+
+    fn head(&self) -> Answer<'_, LogPosition> {
+        self.read(|inner| inner.head())
+    }
+
+    fn log_after(&self, seq: Seq, limit: usize) -> Answer<'_, Vec<LogRow>> {
+        self.read(|inner| inner.log_after(seq, limit))
+    }
+
+    fn log_position_at(&self, at: Timestamp) -> Answer<'_, Seq> {
+        self.read(|inner| inner.log_position_at(at))
+    }
+
+    fn scan_access_tokens(
+        &self,
+        realm: RealmId,
+        grant: GrantId,
+        after: TokenId,
+        scan: usize,
+    ) -> Answer<'_, (Vec<StoredAccessToken>, Option<TokenId>)> {
+        self.read(|inner| inner.scan_access_tokens(realm, grant, after, scan))
+    }
+
+    fn issued_under_key(&self, key: KeyId, hour: Hour) -> Answer<'_, Vec<Issued>> {
+        self.read(|inner| inner.issued_under_key(key, hour))
+    }
+}
+
+impl Storage for WatchedStorage {
+    fn apply(&self, change: Change) -> Answer<'_, LogPosition, ApplyError> {
+        self.write(|inner| inner.apply(change))
+    }
+
+    fn allocate_sequences(&self, hour: Hour, count: u32) -> Answer<'_, u32> {
+        self.write(|inner| inner.allocate_sequences(hour, count))
+    }
+
+    fn forget(&self, hour: Hour, log_before: Timestamp, rows: usize) -> Answer<'_, usize> {
+        self.write(|inner| inner.forget(hour, log_before, rows))
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        self.inner.close()
+    }
+}
