@@ -38,9 +38,10 @@ pub fn add_expired_tokens(directory: &Path, count: u32, now: Timestamp, progress
     let filler = Filler::open(directory).context("open the store to fill it")?;
     let scope: ScopeSet = ScopeSet::parse("read write").context("read the scope of the tokens")?;
     in_batches(count, |sequences| {
+        let done = sequences.end;
         let tokens = sequences.map(|sequence| expired_token(now, sequence, scope.clone()));
-        let rows = filler.access_tokens(tokens).context("store expired tokens")?;
-        progress.now(&format!("stored {rows} expired tokens"));
+        filler.access_tokens(tokens).context("store expired tokens")?;
+        progress.now(&format!("stored {done} of {count} expired tokens"));
         Ok(())
     })?;
     filler.finish().context("close the store that was filled")
@@ -55,9 +56,10 @@ pub fn add_revocations(directory: &Path, count: u32, now: Timestamp, progress: &
     let filler = Filler::open(directory).context("open the store to fill it")?;
     let expires_at = now.plus_seconds(REVOKED_LIFE_SECONDS);
     in_batches(count, |sequences| {
+        let done = sequences.end;
         let tokens = sequences.map(|sequence| (id(expires_at, sequence), expires_at));
-        let rows = filler.revocations(tokens, now).context("store revocations")?;
-        progress.now(&format!("stored {rows} revocations"));
+        filler.revocations(tokens, now).context("store revocations")?;
+        progress.now(&format!("stored {done} of {count} revocations"));
         Ok(())
     })?;
     filler.finish().context("close the store that was filled")
@@ -89,7 +91,7 @@ fn expired_token(now: Timestamp, sequence: u32, scope: ScopeSet) -> AccessToken 
         expires_at,
         minted_at: Seq::from_number(1),
         form: TokenForm::Opaque,
-        digest: Some(TokenDigest { generation: 1, digest: Digest::from_bytes(digest) }),
+        digest: Some(Box::new(TokenDigest { generation: 1, digest: Digest::from_bytes(digest) })),
         revoked_at: None,
     }
 }

@@ -131,7 +131,16 @@ impl Results {
         let mut row =
             Row::against_floor(id, &format!("{what}: throughput"), "1/s", sides, &floor.name, target);
         row.notes = vec![latencies(&[self, floor]), shares(&[self, floor])];
+        if self.server_was_idle() || floor.server_was_idle() {
+            row.notes.push("a server had time left: CPU per request tells more than throughput".to_owned());
+        }
         row
+    }
+
+    /// Whether something else than the server's core was the limit.
+    fn server_was_idle(&self) -> bool {
+        let shares: Vec<f64> = self.rounds.iter().filter_map(Round::server_share).collect();
+        Spread::of(&shares).is_some_and(|share| share.median < FULL_SHARE)
     }
 
     /// A row that compares the CPU time per answer with that of a floor.
@@ -154,6 +163,9 @@ fn latencies(sides: &[&Results]) -> String {
     format!("latency p50 / p99 / p99.9: {}", texts.join("; "))
 }
 
+/// A server that uses less of its core than this is not what limits the throughput.
+const FULL_SHARE: f64 = 0.9;
+
 /// How much of a core other programs may use until the report says that they disturbed it.
 const OTHERS_SHARE_MAX: f64 = 0.1;
 
@@ -163,10 +175,8 @@ pub fn shares(sides: &[&Results]) -> String {
         Some(spread) => format!("{:.0} %", spread.median * 100.0),
         None => "unknown".to_owned(),
     };
-    let mut idle = false;
     let of_side = |side: &&Results| {
         let server: Vec<f64> = side.rounds.iter().filter_map(Round::server_share).collect();
-        idle |= Spread::of(&server).is_some_and(|share| share.median < 0.9);
         let generator = side.rounds.iter().map(Round::generator_share).collect();
         format!("{} {} of its core, the generator {}", side.name, percent(server), percent(generator))
     };
@@ -178,9 +188,6 @@ pub fn shares(sides: &[&Results]) -> String {
         && others.median > OTHERS_SHARE_MAX
     {
         text.push_str(&format!("; DISTURBED: other programs took {:.0} % of a core", others.median * 100.0));
-    }
-    if idle {
-        text.push_str("; a server had time left, so CPU per request tells more than throughput");
     }
     text
 }
