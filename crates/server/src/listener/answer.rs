@@ -1,9 +1,11 @@
 //! One request: the checks of its head, its time limit, and the net under a panicking responder.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::task::{Poll, ready};
+use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
@@ -13,49 +15,65 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 use tracing::error;
 
-use super::Responder;
 use super::connection::Served;
+use super::{ListenerSettings, Responder};
 
-/// Answers one request, whatever the responder does.
-pub(super) async fn answer<R: Responder>(
-    served: &Served<R>,
+/// Answers one request, whatever the responder does; `finish` makes of the answer what hyper is to send.
+#[expect(clippy::manual_async_fn, reason = "an async fn copies the request once more: 260 instructions")]
+pub(super) fn answer<R: Responder, B>(
+    served: Arc<Served<R>>,
     request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
-    let settings = &served.connector.settings;
-    if request.headers().len() > settings.header_fields_max {
-        return refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, r#"{"error":"invalid_request"}"#);
-    }
-    if request.version() == Version::HTTP_11 && !has_one_host(&request) {
-        return refusal(StatusCode::BAD_REQUEST, r#"{"error":"invalid_request"}"#);
-    }
-
-    // `respond` is called within the future, so that a panic before its first await is caught too.
-    let mut responding = pin!(async { served.connector.responder.respond(request, &served.info).await });
-    let mut time_limit: Option<Pin<Box<Sleep>>> = None;
-    poll_fn(|context| {
-        // Nothing that the future touched is looked at after a panic: it is not polled again.
-        match catch_unwind(AssertUnwindSafe(|| responding.as_mut().poll(context))) {
-            Ok(Poll::Ready(response)) => return Poll::Ready(response),
-            Ok(Poll::Pending) => {}
-            Err(_panic) => {
-                served.connector.hub.metrics.panics.add_one();
-                error!("the responder panicked");
-                return Poll::Ready(refusal(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    r#"{"error":"server_error"}"#,
-                ));
-            }
+    finish: impl FnOnce(&Served<R>, Response<Full<Bytes>>) -> Response<B> + Send,
+) -> impl Future<Output = Result<Response<B>, Infallible>> + Send {
+    async move {
+        let settings = &served.connector.settings;
+        if let Some(refusal) = refuse_head(&request, settings) {
+            return Ok(finish(&served, refusal));
         }
-        // A request that is answered at once never comes here and needs no timer.
-        let time_limit =
-            time_limit.get_or_insert_with(|| Box::pin(tokio::time::sleep(settings.request_timeout)));
-        ready!(time_limit.as_mut().poll(context));
-        served.connector.hub.metrics.request_timeouts.add_one();
-        let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"temporarily_unavailable"}"#);
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        Poll::Ready(response)
-    })
-    .await
+        // `respond` is called within the future, so that a panic before its first await is caught too.
+        let mut responding = pin!(async { served.connector.responder.respond(request, &served.info).await });
+        let mut time_limit: Option<Pin<Box<Sleep>>> = None;
+        let response = poll_fn(|context| {
+            // Nothing that the future touched is looked at after a panic: it is not polled again.
+            match catch_unwind(AssertUnwindSafe(|| responding.as_mut().poll(context))) {
+                Ok(Poll::Ready(response)) => return Poll::Ready(response),
+                Ok(Poll::Pending) => {}
+                Err(_panic) => return Poll::Ready(panicked(&served)),
+            }
+            // A request that is answered at once never comes here and needs no timer.
+            let time_limit =
+                time_limit.get_or_insert_with(|| Box::pin(tokio::time::sleep(settings.request_timeout)));
+            time_limit.as_mut().poll(context).map(|()| timed_out(&served))
+        })
+        .await;
+        Ok(finish(&served, response))
+    }
+}
+
+/// The refusal of a request by its head alone.
+fn refuse_head(request: &Request<Incoming>, settings: &ListenerSettings) -> Option<Response<Full<Bytes>>> {
+    if request.headers().len() > settings.header_fields_max {
+        return Some(refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, r#"{"error":"invalid_request"}"#));
+    }
+    if request.version() == Version::HTTP_11 && !has_one_host(request) {
+        return Some(refusal(StatusCode::BAD_REQUEST, r#"{"error":"invalid_request"}"#));
+    }
+    None
+}
+
+#[cold]
+fn panicked<R>(served: &Served<R>) -> Response<Full<Bytes>> {
+    served.connector.hub.metrics.panics.add_one();
+    error!("the responder panicked");
+    refusal(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"server_error"}"#)
+}
+
+#[cold]
+fn timed_out<R>(served: &Served<R>) -> Response<Full<Bytes>> {
+    served.connector.hub.metrics.request_timeouts.add_one();
+    let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"temporarily_unavailable"}"#);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// Whether the request names its host exactly once (RFC 9112 §3.2).

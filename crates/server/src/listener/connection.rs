@@ -180,16 +180,14 @@ async fn serve_http1<R: Responder, S: Socket>(served: Served<R>, socket: S) {
     let service = service_fn({
         let served = Arc::clone(&served);
         move |request: Request<Incoming>| {
-            let served = Arc::clone(&served);
             served.activity.begin_request();
-            async move {
-                let mut response = answer(&served, request).await;
+            answer(Arc::clone(&served), request, |served, mut response| {
                 if served.connector.hub.level() != Level::Running {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 served.activity.begin_answer();
-                Ok::<_, Infallible>(response)
-            }
+                response
+            })
         }
     });
     let mut connection = served.connector.http1.serve_connection(TokioIo::new(socket), service);
@@ -203,12 +201,10 @@ async fn serve_http2<R: Responder>(served: Served<R>, mut socket: TlsStream<Watc
     let service = service_fn({
         let served = Arc::clone(&served);
         move |request: Request<Incoming>| {
-            let served = Arc::clone(&served);
             let stream = served.activity.begin_stream();
-            async move {
-                let response = answer(&served, request).await;
-                Ok::<_, Infallible>(response.map(|body| StreamBody { body, _stream: stream }))
-            }
+            answer(Arc::clone(&served), request, |_, response| {
+                response.map(|body| StreamBody { body, _stream: stream })
+            })
         }
     });
     let mut connection = served.connector.http2.serve_connection(TokioIo::new(&mut socket), service);

@@ -31,7 +31,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::task::JoinSet;
 
 pub use admission::connections_that_fit;
-pub use metrics::ListenerMetrics;
+pub use metrics::{Counter, Gauge, ListenerMetrics};
 pub use settings::ListenerSettings;
 pub use shutdown::{Shutdown, ShutdownSignal};
 

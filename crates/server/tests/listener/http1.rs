@@ -314,6 +314,41 @@ async fn m_a_request_whose_length_is_ambiguous_is_refused() {
     }
 }
 
+/// RFC 9112 §6.3: the transfer coding counts, and what follows on the connection is not trusted.
+#[tokio::test]
+async fn m_a_request_with_two_kinds_of_length_ends_its_connection() {
+    let server = start(|_| {});
+    let mut client = server.connect().await;
+    client
+        .send("POST /body HTTP/1.1\r\nhost: localhost\r\ncontent-length: 30\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")
+        .await;
+    client.send(get("/smuggled")).await;
+    let answer = client.answer().await;
+    assert_eq!((answer.body.as_str(), answer.field("connection")), ("2", Some("close")));
+    assert_eq!(client.until_closed().await, b"");
+}
+
+#[tokio::test]
+async fn m_other_protocols_are_not_taken_up() {
+    let server = start(|_| {});
+    let mut client = server.connect().await;
+    client
+        .send("GET /still-http1 HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n\r\n")
+        .await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status(), answer.body.as_str()), (200, "/still-http1"));
+    assert_eq!(client.get("/next").await.body, "/next");
+
+    let mut http2 = server.connect().await;
+    http2.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    http2.until_closed().await;
+    let mut tls = server.connect().await;
+    tls.send([22, 3, 1, 0, 4, 1, 0, 0, 0, b'\r', b'\n', b'\r', b'\n']).await;
+    assert_eq!(tls.answer().await.status(), 400);
+    tls.until_closed().await;
+    eventually(|| server.metrics.open.value() == 1).await;
+}
+
 #[tokio::test]
 async fn s25_connections_beyond_the_total_are_closed_at_once() {
     let server = start(|settings| settings.connections_max = 2);

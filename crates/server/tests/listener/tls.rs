@@ -375,7 +375,8 @@ async fn r36_broken_files_keep_the_old_certificate_and_say_so() {
 
     let other_key = KeyPair::generate().expect("a key").serialize_pem();
     let broken = "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n";
-    let cases: [(&Path, Option<&str>, fn(&TlsError) -> bool); 6] = [
+    type IsExpected = fn(&TlsError) -> bool;
+    let cases: [(&Path, Option<&str>, IsExpected); 6] = [
         (&certificate, None, |error| matches!(error, TlsError::Read { .. })),
         (&certificate, Some(""), |error| matches!(error, TlsError::Pem { .. })),
         (&certificate, Some(broken), |error| matches!(error, TlsError::Pem { .. })),
