@@ -15,8 +15,8 @@ impl Transaction<'_> {
         log_before: Timestamp,
         rows: usize,
     ) -> Result<usize, Failure> {
-        // `first_of(NEVER)` is the largest bound there is: tokens that do not expire lie at or beyond it.
-        let tokens = TokenId::first_of(hour.min(Hour::NEVER)).as_stored();
+        // No hour is later than `NEVER`, and tokens that do not expire lie at or beyond the first id of it.
+        let tokens = TokenId::first_of(hour).as_stored();
         let hour_number = i64::from(hour.as_number());
         if forgotten_before(self.connection)? < hour {
             let sql = "UPDATE file_state SET forgotten_before = ?1 WHERE id = 1";
