@@ -15,6 +15,9 @@ pub mod secrets;
 pub mod token_id;
 pub mod token_string;
 
+#[cfg(test)]
+mod test_fixtures;
+
 pub use records::{
     AccessToken, Api, ApiId, Audience, CachePolicy, Client, ClientId, ClientSecretHash, Grant, GrantId,
     KeyId, KeyState, Realm, RealmId, RealmName, RefreshToken, RevocationCascade, Session, SessionId,
