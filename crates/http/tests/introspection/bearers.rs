@@ -17,7 +17,7 @@ async fn int_02_w7_a_caller_by_bearer_is_admitted_by_either_name_of_the_scope() 
 }
 
 #[tokio::test]
-async fn int_04_a_bearer_token_that_is_not_good_here_is_invalid() {
+async fn int_04_bea_06_bea_08_a_bearer_token_that_is_not_good_here_is_invalid() {
     let asked = Asked::start().await;
     let server = &asked.server;
     let good = server.introspect_token(API_CLIENT).await;
@@ -58,7 +58,7 @@ async fn w9_a_refresh_token_is_no_bearer_credential() {
 }
 
 #[tokio::test]
-async fn int_04_w8_d4_a_bearer_token_without_the_scope_is_too_weak() {
+async fn int_04_bea_07_d4_a_bearer_token_without_the_scope_is_too_weak() {
     let asked = Asked::start().await;
     for (scope, username) in
         [("openid profile", "a"), ("introspec", "b"), ("introspect2 introspect_any", "c")]

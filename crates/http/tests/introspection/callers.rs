@@ -58,7 +58,7 @@ pub(crate) fn check(reply: &Reply, status: u16, error: &str, challenges: &[&str]
 }
 
 #[tokio::test]
-async fn int_02_w5_a_caller_by_basic_is_admitted() {
+async fn int_02_w5_d5_a_caller_by_basic_is_admitted() {
     Asked::start().await.basic(API_CLIENT.client_id, API_CLIENT.client_secret).await.active();
 }
 
@@ -79,7 +79,7 @@ async fn int_02_oau_02_a_caller_by_post_is_admitted_when_it_is_registered_for_it
 }
 
 #[tokio::test]
-async fn int_02_r_01_w10_without_credentials_both_schemes_are_offered_on_lines_of_their_own() {
+async fn int_02_r_01_bea_05_w10_without_credentials_both_schemes_are_offered_on_lines_of_their_own() {
     let asked = Asked::start().await;
     check(&asked.server.send(asked.request()).await, 401, "invalid_client", &[BASIC, BEARER]);
     let json = asked.request().header("accept", "application/json");

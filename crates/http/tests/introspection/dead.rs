@@ -1,7 +1,6 @@
 //! Tokens of ours that are not good now, each for one reason (RFC 7662 §2.2, §4).
 
-use lydian_domain::TokenId;
-use lydian_domain::{Grant, KeyState, User};
+use lydian_domain::{Client, Grant, KeyState, TokenId, User};
 use lydian_jose::Algorithm;
 use lydian_primitives::Clock;
 use lydian_revocation::CutKind;
@@ -9,7 +8,7 @@ use lydian_test_kit::fixtures::{
     ACME_APP, API, APP, AUDITOR, BARE_API, CASCADE_APP, JWT_API, OTHER_API, PAGE_CLIENT_B,
 };
 use lydian_test_kit::seed::{self, Granted, Seed, Write};
-use lydian_test_kit::{TestServer, forge};
+use lydian_test_kit::{Request, TestServer, forge};
 
 use crate::alike::{check_active, check_inactive};
 
@@ -181,6 +180,20 @@ async fn int_09_w34_a_disabled_clients_tokens_are_inactive_for_good() {
 }
 
 #[tokio::test]
+async fn int_09_w34_disabling_a_client_refuses_its_tokens_by_itself_and_not_by_the_cut_alone() {
+    let (server, control) = start().await;
+    let granted = Seed::of(CASCADE_APP, Some(API), "read").put(&server).await;
+    let tokens = both("of the client", &granted);
+    check_active(&server, AUDITOR, &tokens).await;
+    let client = Client::clone(server.realm(None).client_by_name(CASCADE_APP.client_id).unwrap());
+    let version = client.version + 1;
+    let disabled = Client { enabled: false, version, ..client };
+    seed::put(&server, vec![Write::PutClient(disabled)]).await;
+    check_inactive(&server, AUDITOR, &tokens).await;
+    check_active(&server, AUDITOR, &both("the control", &control)).await;
+}
+
+#[tokio::test]
 async fn int_09_a_disabled_apis_tokens_are_inactive_while_it_is_disabled() {
     let (server, control) = start().await;
     let granted = Seed::of(APP, Some(OTHER_API), "read").put(&server).await;
@@ -247,12 +260,19 @@ async fn w32_int_09_another_realms_tokens_are_inactive_here() {
     check_inactive(&server, AUDITOR, &tokens).await;
     check_inactive(&server, APP, &tokens).await;
     for (name, token) in &tokens {
-        let request = lydian_test_kit::Request::post("/t/acme/oauth2/introspect");
+        let request = Request::post("/t/acme/oauth2/introspect");
         let request = request.basic(ACME_APP.client_id, ACME_APP.client_secret).parameter("token", token);
         assert!(server.send(request).await.active()["active"] == true, "{name}");
     }
     check_inactive(&server, AUDITOR, &tokens).await;
     check_active(&server, AUDITOR, &both("the control", &control)).await;
+}
+
+/// The names of the published keys.
+async fn published(server: &TestServer) -> Vec<String> {
+    let jwks = server.send(Request::of("GET", "/oauth2/jwks")).await.json();
+    let keys = jwks["keys"].as_array().unwrap();
+    keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -266,7 +286,9 @@ async fn w61_jwk_06_a_key_verifies_until_it_is_retired() {
     let new = server.issue(APP, BARE_API).await;
     assert_eq!(forge::header_of(&new)["kid"], new_kid.as_str());
     check_active(&server, AUDITOR, &[("old", old.clone()), ("new", new.clone())]).await;
+    assert_eq!(published(&server).await.len(), 2);
     seed::set_key_state(&server, &old_kid, KeyState::Retired).await;
+    assert_eq!(published(&server).await, [new_kid]);
     check_inactive(&server, AUDITOR, &[("old", old)]).await;
     check_active(&server, AUDITOR, &[("new", new)]).await;
 }

@@ -127,7 +127,7 @@ async fn check_bad_signatures(audience: &str) {
 }
 
 #[tokio::test]
-async fn int_07_w28_r_07_jws_05_jws_09_jws_18_a_bad_signature_over_a_live_jti_is_inactive() {
+async fn int_07_w28_d35_r_07_jws_05_jws_09_jws_18_a_bad_signature_over_a_live_jti_is_inactive() {
     check_bad_signatures(JWT_API).await;
     check_bad_signatures(BARE_API).await;
 }

@@ -28,7 +28,7 @@ fn without_own(mut members: Value) -> Value {
 }
 
 #[tokio::test]
-async fn int_13_w42_r_09_the_form_of_a_clients_own_token_changes_nothing_in_its_answer() {
+async fn int_13_w42_d8_d10_r_09_the_form_of_a_clients_own_token_changes_nothing_in_its_answer() {
     let server = TestServer::start().await;
     let mut answers = Vec::new();
     for form in FORMS {

@@ -128,7 +128,7 @@ async fn int_27_a_handle_differs_between_apis_and_is_the_same_for_every_caller_o
 }
 
 #[tokio::test]
-async fn int_26_asm_09_the_metadata_names_the_endpoint_and_how_callers_authenticate() {
+async fn int_26_asm_09_d6_the_metadata_names_the_endpoint_and_how_callers_authenticate() {
     let server = TestServer::start().await;
     for (path, issuer) in [
         ("/.well-known/oauth-authorization-server", ISSUER.to_owned()),

@@ -117,7 +117,7 @@ async fn w5_the_callers_of_the_page_see_one_answer_by_basic_and_by_bearer() {
 }
 
 #[tokio::test]
-async fn w41_a_clients_own_token_has_no_username_and_acts_for_the_application() {
+async fn w41_w47_d10_d11_a_clients_own_token_has_no_username_and_acts_for_the_application() {
     let server = TestServer::start().await;
     let token = server.issue(APP, API).await;
     let members = server.introspect(API_CLIENT, &token).await.active();

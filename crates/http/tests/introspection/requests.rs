@@ -19,7 +19,7 @@ async fn start() -> (TestServer, String) {
 }
 
 #[tokio::test]
-async fn int_01_gen_02_w17_without_a_token_the_request_is_invalid() {
+async fn int_01_gen_02_w17_d1_without_a_token_the_request_is_invalid() {
     let (server, _) = start().await;
     let requests = [
         by(API_CLIENT),
@@ -64,7 +64,7 @@ async fn gen_02_an_empty_parameter_counts_as_absent() {
 }
 
 #[tokio::test]
-async fn gen_04_w22_unknown_parameters_and_headers_change_nothing() {
+async fn gen_04_unknown_parameters_and_headers_change_nothing() {
     let (server, token) = start().await;
     let plain = server.introspect(API_CLIENT, &token).await.active();
     for (name, value) in [("foo", "1"), ("required_claims", "sub"), ("callback", "x"), ("scope", "admin")] {
@@ -84,7 +84,7 @@ async fn gen_04_w22_unknown_parameters_and_headers_change_nothing() {
 }
 
 #[tokio::test]
-async fn gen_05_w4_a_body_of_another_type_is_refused() {
+async fn gen_05_a_body_of_another_type_is_refused() {
     let (server, token) = start().await;
     let body = format!("token={token}");
     let send = |content_type: &'static str| {
@@ -130,7 +130,7 @@ async fn gen_05_a_body_that_is_no_utf_8_form_is_refused() {
 }
 
 #[tokio::test]
-async fn gen_06_int_19_w4_only_post_is_answered() {
+async fn gen_06_int_19_only_post_is_answered() {
     let (server, token) = start().await;
     for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"] {
         let path = format!("{PATH}?token={token}");
@@ -142,7 +142,7 @@ async fn gen_06_int_19_w4_only_post_is_answered() {
 }
 
 #[tokio::test]
-async fn gen_06_a_token_in_the_address_is_never_used() {
+async fn gen_06_bea_03_a_token_in_the_address_is_never_used() {
     let (server, token) = start().await;
     let authenticated = |query: &str| {
         Request::post(&format!("{PATH}?{query}")).basic(API_CLIENT.client_id, API_CLIENT.client_secret)

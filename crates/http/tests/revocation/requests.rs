@@ -58,7 +58,7 @@ async fn rev_02_gen_03_gen_05_gen_06_a_malformed_request_revokes_nothing() {
 }
 
 #[tokio::test]
-async fn rev_12_d23_there_is_no_jsonp_and_unknown_parameters_are_ignored() {
+async fn d23_there_is_no_jsonp_and_unknown_parameters_are_ignored() {
     let (server, token) = start().await;
     let request = by_app().parameter("token", &token).parameter("callback", "steal").parameter("foo", "1");
     let reply = server.send(request).await;

@@ -105,6 +105,7 @@ async fn rev_04_d22_another_clients_token_is_refused_and_stays_active() {
 async fn rev_04_another_realms_token_is_unknown_here_and_stays_active() {
     let server = TestServer::start().await;
     let token = server.issue(APP, API).await;
+    server.introspect(APP, &token).await.active();
     let in_acme = Request::post("/t/acme/oauth2/revoke")
         .basic(
             lydian_test_kit::fixtures::ACME_APP.client_id,
