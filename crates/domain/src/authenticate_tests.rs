@@ -160,7 +160,7 @@ fn an_assertion_lives_at_most_five_minutes_and_not_beyond_its_second() {
 }
 
 #[test]
-fn an_assertion_from_further_ahead_than_clocks_differ_is_invalid() {
+fn r_10_an_assertion_from_further_ahead_than_clocks_differ_is_invalid() {
     for name in ["iat", "nbf"] {
         check_assertion(&[(name, &ISSUED.plus_seconds(10).to_string())], Ok(()));
         check_assertion(&[(name, &ISSUED.plus_seconds(11).to_string())], INVALID);

@@ -4,7 +4,7 @@ use lydian_test_kit::fixtures::{API, API_CLIENT, APP, Credentials, JWT_API, JWT_
 use lydian_test_kit::seed::{self, Seed};
 use lydian_test_kit::{Request, TestServer};
 
-use crate::callers::{Asked, BEARER_INVALID, BEARER_WEAK, PATH, check};
+use crate::callers::{Asked, BASIC, BEARER, BEARER_INVALID, BEARER_WEAK, PATH, check};
 
 #[tokio::test]
 async fn int_02_w7_a_caller_by_bearer_is_admitted_by_either_name_of_the_scope() {
@@ -14,6 +14,15 @@ async fn int_02_w7_a_caller_by_bearer_is_admitted_by_either_name_of_the_scope() 
         let bearer = asked.server.issued(bearer).await;
         asked.bearer(&bearer).await.active();
     }
+}
+
+#[tokio::test]
+async fn bea_02_an_access_token_in_the_form_is_no_credential() {
+    let asked = Asked::start().await;
+    let bearer = asked.server.introspect_token(API_CLIENT).await;
+    let in_form = asked.request().parameter("access_token", &bearer);
+    check(&asked.server.send(in_form).await, 401, "invalid_client", &[BASIC, BEARER]);
+    asked.bearer(&bearer).await.active();
 }
 
 #[tokio::test]

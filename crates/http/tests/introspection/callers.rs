@@ -10,8 +10,8 @@ use crate::alike::whole;
 
 pub(crate) const PATH: &str = "/oauth2/introspect";
 
-const BASIC: &str = "Basic realm=\"lydian\", charset=\"UTF-8\"";
-const BEARER: &str = "Bearer realm=\"lydian\"";
+pub(crate) const BASIC: &str = "Basic realm=\"lydian\", charset=\"UTF-8\"";
+pub(crate) const BEARER: &str = "Bearer realm=\"lydian\"";
 pub(crate) const BEARER_INVALID: &str = "Bearer realm=\"lydian\", error=\"invalid_token\"";
 pub(crate) const BEARER_WEAK: &str =
     "Bearer realm=\"lydian\", error=\"insufficient_scope\", scope=\"introspect\"";

@@ -200,7 +200,7 @@ fn jws_05_a_header_that_names_the_keys_algorithm_does_not_make_another_signature
 }
 
 #[test]
-fn jws_05_a_public_key_is_never_a_shared_secret() {
+fn jws_05_jws_13_a_public_key_is_never_a_shared_secret() {
     for algorithm in [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa] {
         let public = key(algorithm).verifying_key();
         let jwk_text = public.to_jwk_json();

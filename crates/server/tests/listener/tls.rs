@@ -47,7 +47,7 @@ async fn s24_without_alpn_the_listener_speaks_http1() {
 }
 
 #[tokio::test]
-async fn s24_tls_1_2_and_1_3_are_spoken_and_1_2_can_be_switched_off() {
+async fn gen_15_s24_tls_1_2_and_1_3_are_spoken_and_1_2_can_be_switched_off() {
     let tls = Tls::new();
     let both = tls.start(|_| {});
     let new_only = TlsReloader::load(tls.files(), TlsVersions::Tls13Only).expect("a certificate");
@@ -64,7 +64,7 @@ async fn s24_tls_1_2_and_1_3_are_spoken_and_1_2_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn s24_tls_1_1_is_refused() {
+async fn gen_15_s24_tls_1_1_is_refused() {
     let tls = Tls::new();
     let server = tls.start(|_| {});
     let hello_of = |minor_version: u8| {
