@@ -1,8 +1,8 @@
 //! Realms, APIs, clients and keys, whole and in memory, as one immutable value that is swapped when a record changes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use lydian_domain::audience::Apis;
 use lydian_domain::secrets::{HandleCipher, RealmSecrets, RootKeys, WrappingKey};
 use lydian_domain::{
@@ -372,6 +372,9 @@ fn metadata(places: &Places, apis: &HashMap<ApiId, Arc<ApiState>>) -> ServerMeta
         .fold(RealmState::issuer_scopes(), |scopes, state| scopes.union(&state.api.scopes));
     let mut introspection_methods = methods();
     introspection_methods.push("Bearer".to_owned());
+    // A public client proves nothing, and may give its own tokens back all the same (RFC 7009 §2.1).
+    let mut revocation_methods = methods();
+    revocation_methods.push(ClientAuthMethod::None.as_str().to_owned());
     ServerMetadata {
         issuer: places.issuer.clone(),
         token_endpoint: places.token_endpoint.clone(),
@@ -385,7 +388,7 @@ fn metadata(places: &Places, apis: &HashMap<ApiId, Arc<ApiState>>) -> ServerMeta
         token_endpoint_auth_signing_alg_values_supported: algorithms(),
         introspection_endpoint_auth_methods_supported: introspection_methods,
         introspection_endpoint_auth_signing_alg_values_supported: algorithms(),
-        revocation_endpoint_auth_methods_supported: methods(),
+        revocation_endpoint_auth_methods_supported: revocation_methods,
         revocation_endpoint_auth_signing_alg_values_supported: algorithms(),
         request_uri_parameter_supported: false,
         request_parameter_supported: false,

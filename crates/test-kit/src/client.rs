@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 pub struct Request {
     method: String,
     path: String,
+    host: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     form_type: bool,
@@ -23,6 +24,7 @@ impl Request {
         Self {
             method: "POST".to_owned(),
             path: path.to_owned(),
+            host: "localhost".to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
             form_type: true,
@@ -38,6 +40,13 @@ impl Request {
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Names another host than `localhost`.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
         self
     }
 
@@ -79,8 +88,8 @@ impl Request {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let mut head =
-            format!("{} {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n", self.method, self.path);
+        let Self { method, path, host, .. } = self;
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
         if self.form_type {
             head.push_str("content-type: application/x-www-form-urlencoded\r\n");
         }

@@ -1,5 +1,7 @@
 //! The realms, APIs and clients that tests find on a fresh server.
 
+use lydian_jose::SigningKey;
+
 /// A client of the fixtures.
 #[derive(Clone, Copy, Debug)]
 pub struct Credentials {
@@ -106,4 +108,17 @@ pub fn document() -> String {
         client("acme", ACME_API_CLIENT, &of_api(API)),
     ]
     .concat()
+}
+
+/// The value of `jwks` in a document, with the public halves of these keys.
+pub fn jwks_of(keys: &[&SigningKey]) -> String {
+    let members = |key: &&SigningKey| {
+        let jwk: serde_json::Value =
+            serde_json::from_str(&key.verifying_key().to_jwk_json()).expect("a JWK is JSON");
+        let members = jwk.as_object().expect("a JWK is an object").iter();
+        let members: Vec<String> = members.map(|(name, value)| format!("{name} = {value}")).collect();
+        format!("{{ {} }}", members.join(", "))
+    };
+    let keys: Vec<String> = keys.iter().map(members).collect();
+    format!("{{ keys = [{}] }}", keys.join(", "))
 }
