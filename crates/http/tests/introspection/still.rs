@@ -18,7 +18,7 @@ async fn w55_int_18_a_hundred_introspections_write_nothing_and_use_nothing_up() 
         tokens.extend([granted.access_token.clone(), granted.refresh_token.clone()]);
         grants.push(granted);
     }
-    let bearer = plain.introspect_token(AUDITOR_BY_BEARER).await;
+    let bearer = plain.introspect_token(API_CLIENT).await;
     let watched = WatchedStorage::over(Arc::clone(&plain.storage));
     let server = plain.through(Arc::clone(&watched) as _);
     let head = plain.storage.head().await.unwrap();
@@ -43,9 +43,6 @@ async fn w55_int_18_a_hundred_introspections_write_nothing_and_use_nothing_up() 
         assert_eq!(row_of(&plain, granted).await, row);
     }
 }
-
-/// The caller by Bearer of the test above: it sees the tokens of its API.
-const AUDITOR_BY_BEARER: lydian_test_kit::fixtures::Credentials = API_CLIENT;
 
 async fn row_of(server: &TestServer, granted: &seed::Granted) -> String {
     let stored = server.storage.find_refresh_token(granted.refresh_token_id).await.unwrap().unwrap();
