@@ -71,6 +71,8 @@ pub struct Row {
     pub target: Option<Target>,
     /// Whether the mark was reached.
     pub verdict: Verdict,
+    /// Other programs took part of the machine meanwhile: neither figure nor verdict can be trusted.
+    pub disturbed: bool,
     /// What else the reader must know to judge the figure.
     pub notes: Vec<String>,
 }
@@ -97,6 +99,7 @@ impl Row {
             ratio,
             target,
             verdict: Verdict::ForScale,
+            disturbed: false,
             notes: Vec::new(),
         };
         row.judge(ratio);
@@ -116,6 +119,7 @@ impl Row {
             ratio: None,
             target,
             verdict: Verdict::ForScale,
+            disturbed: false,
             notes: Vec::new(),
         };
         row.judge(figure);

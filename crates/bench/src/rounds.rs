@@ -130,6 +130,7 @@ impl Results {
         let sides = (&*self.per_second(), &*floor.per_second());
         let mut row =
             Row::against_floor(id, &format!("{what}: throughput"), "1/s", sides, &floor.name, target);
+        row.disturbed = disturbed(&[self, floor]);
         row.notes = vec![latencies(&[self, floor]), shares(&[self, floor])];
         if self.server_was_idle() || floor.server_was_idle() {
             row.notes.push("a server had time left: CPU per request tells more than throughput".to_owned());
@@ -146,8 +147,22 @@ impl Results {
     /// A row that compares the CPU time per answer with that of a floor.
     pub fn cpu_row(&self, id: &str, what: &str, floor: &Self, target: Option<Target>) -> Row {
         let sides = (&*self.server_microseconds(), &*floor.server_microseconds());
-        Row::against_floor(id, &format!("{what}: CPU per request"), "\u{b5}s", sides, &floor.name, target)
+        let what = format!("{what}: CPU per request");
+        let mut row = Row::against_floor(id, &what, "\u{b5}s", sides, &floor.name, target);
+        row.disturbed = disturbed(&[self, floor]);
+        row
     }
+}
+
+/// Whether other programs took so much of the machine that the rounds of these sides mean little.
+pub fn disturbed(sides: &[&Results]) -> bool {
+    others_share(sides).is_some_and(|share| share > OTHERS_SHARE_MAX)
+}
+
+fn others_share(sides: &[&Results]) -> Option<f64> {
+    let rounds = sides.iter().flat_map(|side| &side.rounds);
+    let shares: Vec<f64> = rounds.filter_map(Round::others_share).collect();
+    Spread::of(&shares).map(|share| share.median)
 }
 
 fn latencies(sides: &[&Results]) -> String {
@@ -182,12 +197,8 @@ pub fn shares(sides: &[&Results]) -> String {
     };
     let texts: Vec<String> = sides.iter().map(of_side).collect();
     let mut text = texts.join("; ");
-    let others: Vec<f64> =
-        sides.iter().flat_map(|side| &side.rounds).filter_map(Round::others_share).collect();
-    if let Some(others) = Spread::of(&others)
-        && others.median > OTHERS_SHARE_MAX
-    {
-        text.push_str(&format!("; DISTURBED: other programs took {:.0} % of a core", others.median * 100.0));
+    if let Some(share) = others_share(sides).filter(|share| *share > OTHERS_SHARE_MAX) {
+        text.push_str(&format!("; DISTURBED: other programs took {:.0} % of a core", share * 100.0));
     }
     text
 }

@@ -5,7 +5,7 @@
 use super::{Report, Row, Target, Verdict, number};
 use crate::statistics::Spread;
 
-const WIDTH: f64 = 1_120.0;
+const WIDTH: f64 = 1_160.0;
 const LABEL_WIDTH: f64 = 560.0;
 const BAR_WIDTH: f64 = 400.0;
 const TOP: f64 = 74.0;
@@ -73,7 +73,8 @@ fn draw_row(svg: &mut String, row: &Row, top: f64) {
     line(svg, (extremes.0, middle), (extremes.1, middle), "spread");
     // A column of its own, so that neither the mark nor another line crosses the text.
     let column = LABEL_WIDTH + BAR_WIDTH + 16.0;
-    text(svg, (column, middle + 4.0), "", "start", &format!("{} {class}", number(value.median)));
+    let disturbed = if row.disturbed { ", disturbed" } else { "" };
+    text(svg, (column, middle + 4.0), "", "start", &format!("{} {class}{disturbed}", number(value.median)));
 }
 
 fn explanation(row: &Row, value: Spread, target: Target) -> String {

@@ -44,7 +44,7 @@ fn cells(row: &Row) -> Vec<Cell> {
         right(floor),
         right(row.ratio.map(|ratio| number(ratio.median)).unwrap_or_default()),
         right(row.judged().map(spread).unwrap_or_default()),
-        Cell::new(verdict(&row.verdict)),
+        Cell::new(verdict(row)),
     ]
 }
 
@@ -62,13 +62,14 @@ fn spread(value: Spread) -> String {
     format!("{} to {}", number(value.minimum), number(value.maximum))
 }
 
-fn verdict(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Met => "met".to_owned(),
-        Verdict::Missed => "MISSED".to_owned(),
-        Verdict::ForScale => "for scale".to_owned(),
-        Verdict::NotMeasured(reason) => format!("NOT MEASURED: {reason}"),
-    }
+fn verdict(row: &Row) -> String {
+    let word = match &row.verdict {
+        Verdict::Met => "met",
+        Verdict::Missed => "MISSED",
+        Verdict::ForScale => "for scale",
+        Verdict::NotMeasured(reason) => return format!("NOT MEASURED: {reason}"),
+    };
+    if row.disturbed { format!("{word}, but DISTURBED") } else { word.to_owned() }
 }
 
 #[cfg(test)]
@@ -88,6 +89,14 @@ mod tests {
         assert!(text.contains("\u{2264} 25.0 MB"), "{text}");
         assert!(text.starts_with("Some Processor, 2 cores"));
         assert!(text.contains("  - server 100 % of its core, generator 71 %"));
+    }
+
+    #[test]
+    fn a_disturbed_row_does_not_pass_for_a_sound_one() {
+        let mut report = report();
+        report.rows[0].disturbed = true;
+        assert!(draw(&report, 160).contains("met, but DISTURBED"));
+        assert!(super::super::plot::draw(&report).contains("0.91 met, disturbed"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::product::{Api, Product};
 use crate::progress::Progress;
 use crate::report::{Row, Target};
 use crate::requests::{Requests, form_encode};
-use crate::rounds::{ExpectActive, ExpectBody, Results, Shape, Side, shares, take_turns};
+use crate::rounds::{ExpectActive, ExpectBody, Results, Shape, Side, disturbed, shares, take_turns};
 use crate::statistics::Spread;
 use crate::verification::Verification;
 
@@ -36,7 +36,7 @@ pub(super) fn opaque(bench: &Bench, progress: &Progress) -> Result<Vec<Row>> {
         rows.push(lydian.throughput_row("P1", &what, floor, Some(Target::AtLeast(0.90))));
         rows.push(lydian.cpu_row("P1", &what, floor, Some(Target::AtMost(1.1))));
         if let Some(peer) = results.get(2) {
-            rows.push(lydian.throughput_row("P1", &what, peer, None));
+            rows.push(lydian.throughput_row("P1", &format!("{what}, beside a peer"), peer, None));
         }
     }
     Ok(rows)
@@ -117,7 +117,8 @@ fn first_sight_row(lydian: &Results, floor: &Results, raw: &[f64], algorithm: &s
     let sides = (&*lydian.server_microseconds(), &*sums);
     let what = format!("introspection, JWT {algorithm}, first sight, plain: CPU per request");
     let target = Some(Target::AtMost(1.15));
-    let row = Row::against_floor("P2", &what, "\u{b5}s", sides, "floor + raw verification", target);
+    let mut row = Row::against_floor("P2", &what, "\u{b5}s", sides, "floor + raw verification", target);
+    row.disturbed = disturbed(&[lydian, floor]);
     let median = |values: &[f64]| Spread::of(values).map_or(0.0, |spread| spread.median);
     row.note(format!(
         "raw verification {:.1} \u{b5}s, floor {:.1} \u{b5}s; {:.0} introspections per second",

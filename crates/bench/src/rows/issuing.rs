@@ -54,7 +54,9 @@ pub(super) fn opaque(bench: &Bench, progress: &Progress) -> Result<Vec<Row>> {
     ];
     if let Some(peer) = results.get(2) {
         rows.push(
-            lydian.throughput_row("P3", &what, peer, None).note("the peer keeps tokens in memory alone"),
+            lydian
+                .throughput_row("P3", &format!("{what}, beside a peer"), peer, None)
+                .note("the peer keeps tokens in memory alone"),
         );
     }
     Ok(rows)

@@ -13,7 +13,7 @@ use crate::product::Product;
 use crate::progress::Progress;
 use crate::report::{Row, Target, number};
 use crate::requests::Requests;
-use crate::rounds::{ExpectActive, Results, Shape, Side, shares, take_turns};
+use crate::rounds::{ExpectActive, Results, Shape, Side, disturbed, shares, take_turns};
 use crate::statistics::Spread;
 
 /// The data directory that P7 fills and P8 uses again.
@@ -64,7 +64,8 @@ fn p99_row(bench: &Bench, facts: &str, results: &[Results], per_second: f64) -> 
         number(f64::from(bench.sizes.expired_rows))
     );
     let sides = (&*p99(full), &*p99(empty));
-    let row = Row::against_floor("P7", &what, "\u{b5}s", sides, &empty.name, Some(Target::AtMost(1.2)));
+    let mut row = Row::against_floor("P7", &what, "\u{b5}s", sides, &empty.name, Some(Target::AtMost(1.2)));
+    row.disturbed = disturbed(&[full, empty]);
     let median = |side: &Results| {
         let values = side.microseconds_at(0.5);
         Spread::of(&values).map_or(0.0, |spread| spread.median)
