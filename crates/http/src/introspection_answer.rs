@@ -19,59 +19,62 @@ pub fn write(active: &ActiveToken<'_>) -> Vec<u8> {
 
 fn access_token(answer: &mut Members, active: &ActiveToken<'_>, token: &AccessToken) {
     if active.realm.realm.reference_members {
-        answer.plain("aut", issue::aut(token));
+        answer.plain(",\"aut\":", issue::aut(token));
     }
-    answer.plain("token_type", "Bearer");
+    answer.plain(",\"token_type\":", "Bearer");
     owner_and_scope(answer, active);
     lifetime(answer, token.issued_at, token.expires_at);
-    answer.text("sub", active.subject.unwrap_or(&active.client.client_id));
-    answer.text("aud", active.api.map_or(active.realm.issuer.as_str(), |state| state.api.audience.as_str()));
+    answer.text(",\"sub\":", active.subject.unwrap_or(&active.client.client_id));
+    answer.plain(
+        ",\"aud\":",
+        active.api.map_or(active.realm.issuer.as_str(), |state| state.api.audience.as_str()),
+    );
     origin(answer, active, token.minted_at);
     if let Some(handle) = active.grant_handle {
-        answer.handle("lyd_grant", handle);
+        answer.handle(",\"lyd_grant\":", handle);
     }
     let handles = active.api.map_or(&active.realm.issuer_handles, |state| &state.handles);
     if let Some(session) = token.session {
-        answer.handle("lyd_session", handles.of_subject(SubjectKind::Session, session.as_number()));
+        answer.handle(",\"lyd_session\":", handles.of_subject(SubjectKind::Session, session.as_number()));
     }
     if let Some(user) = token.user {
-        answer.handle("lyd_subject", handles.of_subject(SubjectKind::User, user.as_number()));
+        answer.handle(",\"lyd_subject\":", handles.of_subject(SubjectKind::User, user.as_number()));
     }
 }
 
 /// As on the reference page: without `aut`, and of the type `Refresh`.
 fn refresh_token(answer: &mut Members, active: &ActiveToken<'_>, token: &RefreshToken) {
     if active.realm.realm.reference_members {
-        answer.plain("token_type", "Refresh");
+        answer.plain(",\"token_type\":", "Refresh");
     }
     owner_and_scope(answer, active);
     lifetime(answer, token.issued_at, token.expires_at);
     if let Some(subject) = active.subject {
-        answer.text("sub", subject);
+        answer.text(",\"sub\":", subject);
     }
     origin(answer, active, token.minted_at);
 }
 
 fn owner_and_scope(answer: &mut Members, active: &ActiveToken<'_>) {
-    answer.text("client_id", &active.client.client_id);
+    answer.plain(",\"client_id\":", &active.client.client_id);
     if let Some(username) = active.username {
-        answer.text("username", username);
+        answer.text(",\"username\":", username);
     }
     if !active.visible.scope.is_empty() {
-        answer.plain("scope", active.visible.scope.as_str());
+        answer.plain(",\"scope\":", active.visible.scope.as_str());
     }
 }
 
 fn lifetime(answer: &mut Members, issued_at: Timestamp, expires_at: Timestamp) {
-    answer.number("iat", issued_at.as_unix_seconds());
-    answer.number("nbf", issued_at.as_unix_seconds());
-    answer.number("exp", expires_at.as_unix_seconds());
+    answer.number(",\"iat\":", issued_at.as_unix_seconds());
+    answer.number(",\"nbf\":", issued_at.as_unix_seconds());
+    answer.number(",\"exp\":", expires_at.as_unix_seconds());
 }
 
 fn origin(answer: &mut Members, active: &ActiveToken<'_>, minted_at: Seq) {
-    answer.text("iss", &active.realm.issuer);
-    answer.handle("jti", active.jti);
-    answer.number("minted_at", minted_at.as_number());
+    answer.plain(",\"iss\":", &active.realm.issuer);
+    answer.handle(",\"jti\":", active.jti);
+    answer.number(",\"minted_at\":", minted_at.as_number());
 }
 
 /// A JSON object under construction.
@@ -89,21 +92,18 @@ impl Members {
         self.0
     }
 
-    fn name(&mut self, name: &'static str) {
-        self.0.extend_from_slice(b",\"");
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
-    }
-
-    /// A text whose grammar has nothing that JSON escapes: words of ours, scopes.
+    /// A text whose grammar has nothing that JSON escapes: words of ours, scopes, names of clients, issuers and audiences.
+    ///
+    /// Names of members come with their comma, quotes and colon.
     fn plain(&mut self, name: &'static str, text: &str) {
-        self.name(name);
+        debug_assert!(text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\'), "{text}");
+        self.0.extend_from_slice(name.as_bytes());
         self.quoted(text.as_bytes());
     }
 
     /// Any text.
     fn text(&mut self, name: &'static str, text: &str) {
-        self.name(name);
+        self.0.extend_from_slice(name.as_bytes());
         if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
             self.quoted(text.as_bytes());
         } else {
@@ -114,13 +114,13 @@ impl Members {
     }
 
     fn number(&mut self, name: &'static str, number: u64) {
-        self.name(name);
+        self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 
     /// A handle in base64url: 22 characters.
     fn handle(&mut self, name: &'static str, handle: [u8; 16]) {
-        self.name(name);
+        self.0.extend_from_slice(name.as_bytes());
         self.0.push(b'"');
         base64url::encode_array_into(handle, &mut self.0);
         self.0.push(b'"');
