@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn p8_a_cached_fact_takes_at_most_250_bytes() {
-        assert!(FACT_BYTES <= 250, "{FACT_BYTES}");
+        const { assert!(FACT_BYTES <= 250) };
         assert_eq!(size_of::<Bucket>(), 128);
     }
 }

@@ -63,15 +63,8 @@ impl Service {
         moment: &Moment,
         render: impl FnOnce(Result<&ActiveToken<'_>, Inactive>) -> R,
     ) -> Result<R, ServiceError> {
-        let caller_id = (realm.realm.id, caller.client().id);
-        self.unknown_tokens.check(&caller_id, moment.boot_now).map_err(ServiceError::TooManyRequests)?;
-        match self.find_token(realm, token, hint, moment).await? {
-            Found::Unknown => {
-                if !was_ours(realm, token, moment.now) {
-                    self.unknown_tokens.count(&caller_id, moment.boot_now);
-                }
-                Ok(render(Err(Inactive::Unknown)))
-            }
+        match self.find_token_for(caller.client(), realm, token, hint, moment).await? {
+            Found::Unknown => Ok(render(Err(Inactive::Unknown))),
             Found::Access(facts) => self.introspect_access_token(realm, caller, &facts, moment, render).await,
             Found::Refresh(stored) => self.introspect_refresh_token(realm, caller, &stored, moment, render),
         }
@@ -195,8 +188,37 @@ impl Service {
         })
     }
 
+    /// Finds a token for a caller, and slows the caller down when it sends many strings that are none of ours.
+    ///
+    /// Live, expired and revoked tokens never count. While a caller has to wait, they are answered all the same as long as that costs
+    /// little: what is in memory, and opaque strings, whose handle tells a stranger without a lookup. A JWT that was not seen before
+    /// costs a signature, and waits.
+    pub(crate) async fn find_token_for(
+        &self,
+        caller: &Client,
+        realm: &Arc<RealmState>,
+        token: &str,
+        hint: Option<TokenTypeHint>,
+        moment: &Moment,
+    ) -> Result<Found, ServiceError> {
+        let caller_id = (realm.realm.id, caller.id);
+        let admitted = self.unknown_tokens.check(&caller_id, moment.boot_now);
+        if let Err(wait) = admitted
+            && is_jwt_shaped(token)
+            && self.node.facts().find(self.node.facts().key_of(token), realm.realm.id).is_none()
+        {
+            return Err(ServiceError::TooManyRequests(wait));
+        }
+        let found = self.find_token(realm, token, hint, moment).await?;
+        if matches!(found, Found::Unknown) && !was_ours(realm, token, moment.now) {
+            admitted.map_err(ServiceError::TooManyRequests)?;
+            self.unknown_tokens.count(&caller_id, moment.boot_now);
+        }
+        Ok(found)
+    }
+
     /// Finds a token of ours by its string. Its form decides where the search begins; the hint changes nothing (RFC 7662 §2.1).
-    pub(crate) async fn find_token(
+    async fn find_token(
         &self,
         realm: &Arc<RealmState>,
         token: &str,
@@ -249,7 +271,7 @@ impl Service {
     ) -> Result<Option<Arc<Facts>>, ServiceError> {
         // The position first, the rows after it: facts never look newer than they are.
         let read_at = self.view(moment.boot_now)?.applied();
-        let found = if token.as_bytes().iter().filter(|byte| **byte == b'.').count() == 2 {
+        let found = if is_jwt_shaped(token) {
             self.read_jwt(realm, token).await?
         } else {
             self.read_opaque(realm, token).await?
@@ -408,8 +430,13 @@ fn rows(parents: &Parents) -> ParentRows<'_> {
     }
 }
 
+/// Three parts: opaque tokens have no dot.
+fn is_jwt_shaped(token: &str) -> bool {
+    token.bytes().filter(|byte| *byte == b'.').count() == 2
+}
+
 /// Whether a string that is found nowhere was a token of ours that has expired and was forgotten: who sends it does not guess.
-pub(crate) fn was_ours(realm: &RealmState, token: &str, now: Timestamp) -> bool {
+fn was_ours(realm: &RealmState, token: &str, now: Timestamp) -> bool {
     let prefixes = [&realm.realm.access_token_prefix, &realm.realm.refresh_token_prefix];
     if let Some(parts) = prefixes.into_iter().find_map(|prefix| token_string::parse_opaque(prefix, token)) {
         let id = realm.secrets.token_handles().token_of(parts.handle);

@@ -11,7 +11,7 @@ use lydian_storage::{Change, Write};
 
 use crate::directory::RealmState;
 use crate::error::ServiceError;
-use crate::introspection::{Found, was_ours};
+use crate::introspection::Found;
 use crate::{Moment, Service};
 
 impl Service {
@@ -30,16 +30,9 @@ impl Service {
         hint: Option<TokenTypeHint>,
         moment: &Moment,
     ) -> Result<(), ServiceError> {
-        let caller_id = (realm.realm.id, client.client().id);
-        self.unknown_tokens.check(&caller_id, moment.boot_now).map_err(ServiceError::TooManyRequests)?;
         let (revocation, marked, expires_at, coordinates) =
-            match self.find_token(realm, token, hint, moment).await? {
-                Found::Unknown => {
-                    if !was_ours(realm, token, moment.now) {
-                        self.unknown_tokens.count(&caller_id, moment.boot_now);
-                    }
-                    return Ok(());
-                }
+            match self.find_token_for(client.client(), realm, token, hint, moment).await? {
+                Found::Unknown => return Ok(()),
                 Found::Access(facts) => {
                     let token = &facts.token;
                     let revocation = revoke::revoke(client.client(), Inspected::Access(token))?;

@@ -9,7 +9,7 @@ use http_body_util::Full;
 use lydian_http::Endpoints;
 use lydian_service::Settings;
 use lydian_service::limiter::Rate;
-use lydian_test_kit::fixtures::{API, API_CLIENT, APP, Credentials, JWT_API_CLIENT};
+use lydian_test_kit::fixtures::{API, API_CLIENT, APP, Credentials, JWT_API, JWT_API_CLIENT};
 use lydian_test_kit::seed::Seed;
 use lydian_test_kit::server::introspection;
 use lydian_test_kit::{Reply, Request, TestServer};
@@ -40,8 +40,8 @@ async fn int_20_gen_17_a_caller_that_sends_many_strangers_has_to_wait() {
         server.introspect(API_CLIENT, &format!("unknown-{index}")).await.inactive();
     }
     check_told_to_wait(&server.introspect(API_CLIENT, "unknown").await);
-    // Neither a stranger nor the right token is looked up for it now; every other caller is served.
-    check_told_to_wait(&server.introspect(API_CLIENT, &token).await);
+    // Whoever floods an API with strangers does not take its own tokens from it, nor from any other caller.
+    server.introspect(API_CLIENT, &token).await.active();
     server.introspect(JWT_API_CLIENT, "unknown").await.inactive();
     server.introspect(APP, &token).await.active();
     server.clock.advance(Duration::from_millis(100));
@@ -96,6 +96,20 @@ async fn int_20_a_token_that_was_forgotten_after_its_expiry_does_not_count() {
     for _ in 0..20 {
         server.introspect(API_CLIENT, &forgotten).await.inactive();
     }
+}
+
+#[tokio::test]
+async fn int_20_a_jwt_that_was_seen_is_answered_while_a_new_one_has_to_wait() {
+    let server = TestServer::start_with(slow_down_strangers).await;
+    let (seen, unseen) = (server.issue(APP, JWT_API).await, server.issue(APP, JWT_API).await);
+    server.introspect(JWT_API_CLIENT, &seen).await.active();
+    for index in 0..5 {
+        server.introspect(JWT_API_CLIENT, &format!("unknown-{index}")).await.inactive();
+    }
+    server.introspect(JWT_API_CLIENT, &seen).await.active();
+    check_told_to_wait(&server.introspect(JWT_API_CLIENT, &unseen).await);
+    server.advance_seconds(1);
+    server.introspect(JWT_API_CLIENT, &unseen).await.active();
 }
 
 fn with_secret(client: Credentials, secret: &str) -> Request {
