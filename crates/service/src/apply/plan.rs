@@ -1,7 +1,4 @@
-//! Declarative administration: a document that says which realms, APIs and clients there are, and how they are set.
-//!
-//! Applying is idempotent: what is as it should be is left alone, what is missing is made, what differs is changed. What the
-//! document does not name stays as it is. The plan is made first and can be shown without being carried out.
+//! What a document comes to: faults, preconditions, writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,261 +14,30 @@ use lydian_jose::{Algorithm, JwkSet, SigningKey};
 use lydian_oauth_types::{ClientAuthMethod, GrantType, ResourceIndicator, ScopeSet};
 use lydian_primitives::{Mint, Secret, limits};
 use lydian_revocation::{CutKind, RecordKind, Seq};
-use lydian_storage::{ApplyError, Change, Precondition, Unavailable, Write};
-use serde::Deserialize;
+use lydian_storage::{Precondition, Write};
 
+use super::{ApiEntry, ClientEntry, Line, MadeSecret, Outcome, RealmEntry, TokenFormatWord, Verdict};
 use crate::Service;
-use crate::directory::RealmState;
+use crate::directory::{Directory, RealmState};
 use crate::install::key_label;
 
-/// The document.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Document {
-    /// Realms. The realm `default` is always there.
-    #[serde(default, rename = "realm")]
-    pub realms: Vec<RealmEntry>,
-    /// APIs.
-    #[serde(default, rename = "api")]
-    pub apis: Vec<ApiEntry>,
-    /// Clients.
-    #[serde(default, rename = "client")]
-    pub clients: Vec<ClientEntry>,
-}
-
-/// A realm of the document. What is left out keeps its value, or gets the default when the realm is new.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the members are documented at the record of the same name")]
-pub struct RealmEntry {
-    pub name: RealmName,
-    pub enabled: Option<bool>,
-    pub opaque_access_token_seconds: Option<u64>,
-    pub jwt_access_token_seconds: Option<u64>,
-    pub refresh_token_seconds: Option<u64>,
-    pub refresh_token_idle_seconds: Option<u64>,
-    pub access_token_prefix: Option<String>,
-    pub refresh_token_prefix: Option<String>,
-    pub signing_algorithm: Option<SigningAlgorithm>,
-    pub reference_members: Option<bool>,
-}
-
-/// An API of the document, found by realm and audience.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the members are documented at the record of the same name")]
-pub struct ApiEntry {
-    #[serde(default = "RealmName::default_realm")]
-    pub realm: RealmName,
-    pub audience: String,
-    pub name: Option<String>,
-    pub scopes: Option<Vec<String>>,
-    /// `opaque` or `jwt`.
-    pub token_format: Option<TokenFormatWord>,
-    pub algorithm: Option<SigningAlgorithm>,
-    pub typ: Option<String>,
-    pub record: Option<bool>,
-    pub access_token_seconds: Option<u64>,
-    pub cache_with_feed_seconds: Option<u64>,
-    pub cache_without_feed_seconds: Option<u64>,
-    pub enabled: Option<bool>,
-}
-
-/// The form of an API's access tokens, as the document names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenFormatWord {
-    /// Self-contained.
-    Jwt,
-    /// A random string.
-    Opaque,
-}
-
-/// A client of the document, found by realm and `client_id`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the members are documented at the record of the same name")]
-pub struct ClientEntry {
-    #[serde(default = "RealmName::default_realm")]
-    pub realm: RealmName,
-    pub client_id: String,
-    pub name: Option<String>,
-    pub enabled: Option<bool>,
-    pub auth_methods: Option<BTreeSet<ClientAuthMethod>>,
-    /// A secret of at least 32 characters. Left out, a new client with a secret method gets a random one, which is returned once.
-    pub client_secret: Option<String>,
-    /// A file that holds the secret, relative to the document.
-    pub client_secret_file: Option<String>,
-    /// A JWK Set with the public keys of the client, for `private_key_jwt`.
-    pub jwks: Option<toml::Table>,
-    pub assertion_audience_token_endpoint: Option<bool>,
-    pub grant_types: Option<BTreeSet<GrantType>>,
-    /// Scopes by audience.
-    pub allowed: Option<BTreeMap<String, Vec<String>>>,
-    pub issuer_scopes: Option<Vec<String>>,
-    /// The audience of the default API; empty for none.
-    pub default_api: Option<String>,
-    /// The audience of the API whose credentials these are; empty for none.
-    pub api: Option<String>,
-    pub introspect_any: Option<bool>,
-    pub access_token_seconds: Option<u64>,
-    pub revocation_cascade: Option<RevocationCascade>,
-}
-
-/// What applying a document did, or would do.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// One line for each record that was made or changed, and for each that was as it should be.
-    pub lines: Vec<Line>,
-    /// The secrets that were made. They are shown here, once, and nowhere else.
-    pub secrets: Vec<MadeSecret>,
-}
-
-/// What happened to one record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// What happened.
-    pub verdict: Verdict,
-    /// Which record, for people: `client default/app`.
-    pub record: String,
-    /// What changed, as `member: old -> new`; never a secret.
-    pub differences: Vec<String>,
-}
-
-/// What happened to a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It differed.
-    Changed,
-    /// It was missing.
-    Made,
-    /// It was as it should be.
-    Unchanged,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Changed => "changed",
-            Self::Made => "made",
-            Self::Unchanged => "unchanged",
-        })
-    }
-}
-
-/// A client secret that was made.
-#[derive(Debug)]
-pub struct MadeSecret {
-    /// The realm of the client.
-    pub realm: RealmName,
-    /// The client's name on the wire.
-    pub client_id: String,
-    /// The secret.
-    pub secret: Secret,
-}
-
-/// Why a document cannot be applied. All faults are reported together.
-#[derive(Debug)]
-pub enum ApplyDocumentError {
-    /// The document asks for what cannot be.
-    Invalid(Vec<String>),
-    /// The store cannot be written, or somebody else changed the same records at the same time.
-    Unavailable(Unavailable),
-}
-
-impl fmt::Display for ApplyDocumentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Invalid(faults) => f.write_str(&faults.join("\n")),
-            Self::Unavailable(unavailable) => unavailable.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ApplyDocumentError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unavailable(unavailable) => unavailable.source(),
-            Self::Invalid(_) => None,
-        }
-    }
-}
-
-impl From<Unavailable> for ApplyDocumentError {
-    fn from(unavailable: Unavailable) -> Self {
-        Self::Unavailable(unavailable)
-    }
-}
-
-/// Reads a document.
-///
-/// # Errors
-///
-/// What is wrong with it, with line and column.
-pub fn parse(text: &str) -> Result<Document, ApplyDocumentError> {
-    toml::from_str(text).map_err(|error| ApplyDocumentError::Invalid(vec![error.to_string()]))
-}
-
-impl Service {
-    /// Makes the records of the document as it says, in one change; with `dry_run` only says what would be done.
-    ///
-    /// # Errors
-    ///
-    /// [`ApplyDocumentError::Invalid`] with every fault of the document; nothing is changed then.
-    pub async fn apply_document(
-        &self,
-        document: &Document,
-        dry_run: bool,
-    ) -> Result<Outcome, ApplyDocumentError> {
-        let now = self.clock().now();
-        let mint = Mint::new(now, self.entropy());
-        let mut plan = Plan::new(self, &mint);
-        for entry in &document.realms {
-            plan.realm(entry);
-        }
-        for entry in &document.apis {
-            plan.api(entry);
-        }
-        for entry in &document.clients {
-            plan.client(entry);
-        }
-        plan.keys();
-        if !plan.faults.is_empty() {
-            return Err(ApplyDocumentError::Invalid(plan.faults));
-        }
-        let Plan { preconditions, writes, outcome, .. } = plan;
-        if dry_run || writes.is_empty() {
-            return Ok(outcome);
-        }
-        match self.storage.apply(Change { preconditions, writes, at: now }).await {
-            Ok(_) => Ok(outcome),
-            Err(ApplyError::Unavailable(unavailable)) => Err(unavailable.into()),
-            Err(ApplyError::Conflict(conflict)) => Err(Unavailable::new(
-                "apply the document: a record was changed at the same time, try again",
-                conflict,
-            )
-            .into()),
-        }
-    }
-}
-
 /// What a document comes to, as it is worked out.
-struct Plan<'a> {
+pub(super) struct Plan<'a> {
     service: &'a Service,
     mint: &'a Mint<'a>,
-    directory: Arc<crate::directory::Directory>,
+    directory: Arc<Directory>,
     /// Realms as they will be, by name.
     realms: BTreeMap<RealmName, Realm>,
     /// APIs as they will be, by realm and audience.
     apis: BTreeMap<(RealmName, String), Api>,
-    preconditions: Vec<Precondition>,
-    writes: Vec<Write>,
-    faults: Vec<String>,
-    outcome: Outcome,
+    pub(super) preconditions: Vec<Precondition>,
+    pub(super) writes: Vec<Write>,
+    pub(super) faults: Vec<String>,
+    pub(super) outcome: Outcome,
 }
 
 impl<'a> Plan<'a> {
-    fn new(service: &'a Service, mint: &'a Mint<'a>) -> Self {
+    pub(super) fn new(service: &'a Service, mint: &'a Mint<'a>) -> Self {
         let directory = Arc::clone(&service.directory());
         let realms = directory.realms();
         let apis = realms.iter().flat_map(|state| {
@@ -299,7 +65,7 @@ impl<'a> Plan<'a> {
         self.faults.push(format!("{record}: {what}"));
     }
 
-    fn realm(&mut self, entry: &RealmEntry) {
+    pub(super) fn realm(&mut self, entry: &RealmEntry) {
         let record = format!("realm {}", entry.name);
         let before = self.realms.get(&entry.name).cloned();
         let mut realm = before.clone().unwrap_or_else(|| {
@@ -360,7 +126,7 @@ impl<'a> Plan<'a> {
         self.realms.insert(realm.name.clone(), realm);
     }
 
-    fn api(&mut self, entry: &ApiEntry) {
+    pub(super) fn api(&mut self, entry: &ApiEntry) {
         let record = format!("api {}/{}", entry.realm, entry.audience);
         let Some(realm) = self.realms.get(&entry.realm).map(|realm| realm.id) else {
             return self.fault(&record, "there is no such realm: put it into the document");
@@ -438,7 +204,7 @@ impl<'a> Plan<'a> {
         self.apis.insert(slot, api);
     }
 
-    fn client(&mut self, entry: &ClientEntry) {
+    pub(super) fn client(&mut self, entry: &ClientEntry) {
         let record = format!("client {}/{}", entry.realm, entry.client_id);
         let Some(realm) = self.realms.get(&entry.realm).map(|realm| realm.id) else {
             return self.fault(&record, "there is no such realm: put it into the document");
@@ -632,7 +398,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Makes the signing keys that the realms and APIs of this plan need and do not have.
-    fn keys(&mut self) {
+    pub(super) fn keys(&mut self) {
         let mut needed: BTreeMap<RealmName, Vec<Algorithm>> = BTreeMap::new();
         for ((realm, _), api) in &self.apis {
             if let TokenFormat::Jwt { algorithm, .. } = &api.token_format {

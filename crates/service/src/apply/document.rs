@@ -1,0 +1,102 @@
+//! The document of `lydian apply`: what it may say, and under which names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lydian_domain::records::realm::SigningAlgorithm;
+use lydian_domain::{RealmName, RevocationCascade};
+use lydian_oauth_types::{ClientAuthMethod, GrantType};
+use serde::Deserialize;
+
+/// The document.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// Realms. The realm `default` is always there.
+    #[serde(default, rename = "realm")]
+    pub realms: Vec<RealmEntry>,
+    /// APIs.
+    #[serde(default, rename = "api")]
+    pub apis: Vec<ApiEntry>,
+    /// Clients.
+    #[serde(default, rename = "client")]
+    pub clients: Vec<ClientEntry>,
+}
+
+/// A realm of the document. What is left out keeps its value, or gets the default when the realm is new.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the members are documented at the record of the same name")]
+pub struct RealmEntry {
+    pub name: RealmName,
+    pub enabled: Option<bool>,
+    pub opaque_access_token_seconds: Option<u64>,
+    pub jwt_access_token_seconds: Option<u64>,
+    pub refresh_token_seconds: Option<u64>,
+    pub refresh_token_idle_seconds: Option<u64>,
+    pub access_token_prefix: Option<String>,
+    pub refresh_token_prefix: Option<String>,
+    pub signing_algorithm: Option<SigningAlgorithm>,
+    pub reference_members: Option<bool>,
+}
+
+/// An API of the document, found by realm and audience.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the members are documented at the record of the same name")]
+pub struct ApiEntry {
+    #[serde(default = "RealmName::default_realm")]
+    pub realm: RealmName,
+    pub audience: String,
+    pub name: Option<String>,
+    pub scopes: Option<Vec<String>>,
+    /// `opaque` or `jwt`.
+    pub token_format: Option<TokenFormatWord>,
+    pub algorithm: Option<SigningAlgorithm>,
+    pub typ: Option<String>,
+    pub record: Option<bool>,
+    pub access_token_seconds: Option<u64>,
+    pub cache_with_feed_seconds: Option<u64>,
+    pub cache_without_feed_seconds: Option<u64>,
+    pub enabled: Option<bool>,
+}
+
+/// The form of an API's access tokens, as the document names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenFormatWord {
+    /// Self-contained.
+    Jwt,
+    /// A random string.
+    Opaque,
+}
+
+/// A client of the document, found by realm and `client_id`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the members are documented at the record of the same name")]
+pub struct ClientEntry {
+    #[serde(default = "RealmName::default_realm")]
+    pub realm: RealmName,
+    pub client_id: String,
+    pub name: Option<String>,
+    pub enabled: Option<bool>,
+    pub auth_methods: Option<BTreeSet<ClientAuthMethod>>,
+    /// A secret of at least 32 characters. Left out, a new client with a secret method gets a random one, which is returned once.
+    pub client_secret: Option<String>,
+    /// A file that holds the secret, relative to the document.
+    pub client_secret_file: Option<String>,
+    /// A JWK Set with the public keys of the client, for `private_key_jwt`.
+    pub jwks: Option<toml::Table>,
+    pub assertion_audience_token_endpoint: Option<bool>,
+    pub grant_types: Option<BTreeSet<GrantType>>,
+    /// Scopes by audience.
+    pub allowed: Option<BTreeMap<String, Vec<String>>>,
+    pub issuer_scopes: Option<Vec<String>>,
+    /// The audience of the default API; empty for none.
+    pub default_api: Option<String>,
+    /// The audience of the API whose credentials these are; empty for none.
+    pub api: Option<String>,
+    pub introspect_any: Option<bool>,
+    pub access_token_seconds: Option<u64>,
+    pub revocation_cascade: Option<RevocationCascade>,
+}
