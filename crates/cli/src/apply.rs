@@ -48,7 +48,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
         closed.map_err(|error| output::failed("close the store", &error))?;
         Ok::<Outcome, ExitCode>(outcome)
     })?;
-    output::say(&if arguments.json { json(&outcome) } else { text(&outcome, arguments.dry_run) });
+    output::print(&if arguments.json {
+        json(&outcome, arguments.dry_run)
+    } else {
+        text(&outcome, arguments.dry_run)
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -99,7 +103,7 @@ fn text(outcome: &Outcome, dry_run: bool) -> String {
     text
 }
 
-fn json(outcome: &Outcome) -> String {
+fn json(outcome: &Outcome, dry_run: bool) -> String {
     let lines: Vec<_> = outcome
         .lines
         .iter()
@@ -111,8 +115,9 @@ fn json(outcome: &Outcome) -> String {
             })
         })
         .collect();
-    let secrets: Vec<_> = outcome
-        .secrets
+    // The secrets of a dry run will never be: the real run makes others.
+    let secrets = if dry_run { &[] } else { outcome.secrets.as_slice() };
+    let secrets: Vec<_> = secrets
         .iter()
         .map(|made| {
             serde_json::json!({

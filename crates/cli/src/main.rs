@@ -98,13 +98,10 @@ impl ServeArguments {
 
 fn load(flags: &Flags) -> Result<Config, ExitCode> {
     config::load(flags, std::env::vars()).map_err(|faults| {
-        eprintln!(
-            "The configuration has {} fault{}:",
-            faults.len(),
-            if faults.len() == 1 { "" } else { "s" }
-        );
+        let plural = if faults.len() == 1 { "" } else { "s" };
+        output::complain(&format!("The configuration has {} fault{plural}:", faults.len()));
         for Fault(fault) in faults {
-            eprintln!("  - {fault}");
+            output::complain(&format!("  - {fault}"));
         }
         ExitCode::from(output::REFUSED)
     })
@@ -121,17 +118,17 @@ fn main() -> ExitCode {
 }
 
 fn config_command(command: &ConfigCommand) -> Result<ExitCode, ExitCode> {
-    match command {
+    let text = match command {
         ConfigCommand::Check(sources) => {
             let config = sources.load()?;
-            println!("The configuration is good.");
-            for option in config.insecure_options() {
-                println!("Note: {option} is on.");
-            }
+            let notes =
+                config.insecure_options().into_iter().map(|option| format!("\nNote: {option} is on."));
+            std::iter::once("The configuration is good.".to_owned()).chain(notes).collect()
         }
-        ConfigCommand::Print(sources) => print!("{}", sources.load()?.print()),
-        ConfigCommand::Reference => print!("{}", config::reference()),
-    }
+        ConfigCommand::Print(sources) => sources.load()?.print(),
+        ConfigCommand::Reference => config::reference(),
+    };
+    output::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,23 +1,47 @@
 //! What commands say, and how they end.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 /// The exit status of a command that was refused, or found nothing.
 pub(crate) const REFUSED: u8 = 1;
 
-/// Writes to standard output at once: whoever waits for a line sees it. A reader that has gone away is no failure.
+/// Writes a line to standard output at once, for a process that goes on whether it is read or not.
 pub(crate) fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    // Nobody is there to be told.
+    let _ = write_out(text);
+}
+
+/// Writes the result of a command to standard output.
+///
+/// # Errors
+///
+/// The exit status, after the reason was said: a result that was not written is no success. A reader that has read enough and
+/// gone away is none.
+pub(crate) fn print(text: &str) -> Result<(), ExitCode> {
+    match write_out(text) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(failed("write its result", &error)),
+        _ => Ok(()),
+    }
+}
+
+fn write_out(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", text.trim_end_matches('\n'))?;
+    out.flush()
+}
+
+/// Writes a line to standard error, if anybody reads it.
+pub(crate) fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// Says why a command failed, with its causes.
 pub(crate) fn failed(doing: &str, error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("lydian could not {doing}: {error}");
+    complain(&format!("lydian could not {doing}: {error}"));
     let mut cause = error.source();
     while let Some(error) = cause {
-        eprintln!("  because: {error}");
+        complain(&format!("  because: {error}"));
         cause = error.source();
     }
     ExitCode::from(REFUSED)

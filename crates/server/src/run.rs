@@ -17,7 +17,7 @@ use lydian_service::apply::ApplyDocumentError;
 use lydian_service::forgetting::Housekeeper;
 use lydian_service::{HOUSEKEEPING_INTERVAL, Service, install};
 use lydian_storage::{Change, SharedStorage, Write};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::data_directory::{DataDirectory, DataDirectoryError, RUN_FILE};
@@ -164,6 +164,8 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
     let counters = Arc::new(Counters::default());
     let public_metrics = Arc::new(ListenerMetrics::default());
     let (shutdown, signal) = Shutdown::new();
+    // From here on a signal drains: whoever reads the ready line may send one at once.
+    let signals = Signals::open()?;
     let operations = Arc::new(Operations::new(
         Arc::clone(&store.service),
         Arc::clone(&counters),
@@ -195,7 +197,7 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
     ));
     let housekeeping =
         tokio::spawn(keep_house(Arc::clone(&store.service), operations, tls.clone(), signal.clone()));
-    let signals = tokio::spawn(follow_signals(shutdown, tls));
+    let signals = tokio::spawn(signals.follow(shutdown, tls));
 
     store
         .directory
@@ -394,16 +396,31 @@ fn reload(reloader: &TlsReloader) {
     }
 }
 
-/// SIGTERM and SIGINT drain, a second one ends at once; SIGHUP reads the certificate again.
-async fn follow_signals(shutdown: Shutdown, tls: Option<Tls>) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => shutdown.signal(),
-            _ = interrupt.recv() => shutdown.signal(),
-            _ = hang_up.recv() => if let Some(tls) = &tls { reload(&tls.reloader) },
+/// The signals that a running server follows.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Takes the signals over: until then each of them ends the process where it stands.
+    fn open() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// SIGTERM and SIGINT drain, a second one ends at once; SIGHUP reads the certificate again.
+    async fn follow(mut self, shutdown: Shutdown, tls: Option<Tls>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => shutdown.signal(),
+                _ = self.interrupt.recv() => shutdown.signal(),
+                _ = self.hang_up.recv() => if let Some(tls) = &tls { reload(&tls.reloader) },
+            }
         }
     }
 }

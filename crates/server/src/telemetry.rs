@@ -14,6 +14,9 @@ pub fn start(config: &Config) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_span_events(FmtSpan::NONE)
+        // A log that nobody reads any more is no reason to fail: the default complains on standard error, and panics
+        // where that is closed.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     // An error means that somebody logs already: tests of several servers in one process.
     let _ = match config.log_format {

@@ -164,7 +164,11 @@ impl fmt::Display for TlsError {
             Self::Protocol(_) => f.write_str("configure TLS"),
             Self::Read { path, .. } => write!(f, "read {}", path.display()),
             Self::TooOpen { path, mode } => {
-                write!(f, "{} has mode {mode:04o}, but nobody except its owner may use it", path.display())
+                let path = path.display();
+                write!(
+                    f,
+                    "{path} has mode {mode:04o}, but nobody except its owner may use it; run: chmod go-rwx {path}"
+                )
             }
             Self::Write { path, .. } => write!(f, "write {}", path.display()),
         }

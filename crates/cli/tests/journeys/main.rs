@@ -1,0 +1,15 @@
+//! Journeys with the real binary, as an operator and a script take them: processes, files, signals, `curl`.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
+mod apply;
+mod certificates;
+mod configuration;
+mod demo;
+mod files;
+mod insecure;
+mod lifecycle;
+mod operations;
+mod output;
+mod secrets;
+mod support;
