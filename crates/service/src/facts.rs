@@ -41,13 +41,17 @@ pub struct UserFacts {
 /// How many facts one bucket holds.
 const WAYS: usize = 8;
 
+/// So many entries let a token look for room elsewhere.
+const NEARLY_FULL: usize = 5;
+
 /// What one entry costs: the facts, the counters of their pointer, what the allocator adds, and the place in the bucket.
 pub const FACT_BYTES: usize = size_of::<Facts>() + 32 + size_of::<Bucket>() / WAYS;
 
 /// A bounded cache of facts: an array of small buckets, each with its own lock.
 ///
-/// A token has one bucket. A full bucket gives up the entry that was longest without use, roughly. Memory is bounded by the
-/// number of entries, because every entry has about the same size.
+/// A token has two buckets and lies in the second one only when the first was nearly full, so that hardly any place stays empty while tokens are given up.
+/// When both are full, the first gives up an entry that was not used for long. Memory is bounded by the number of entries, because
+/// every entry has about the same size.
 pub struct FactCache {
     prf: Prf,
     buckets: Box<[Bucket]>,
@@ -85,17 +89,27 @@ impl FactCache {
 
     /// The facts of a token, if they are there and belong to this realm.
     pub fn find(&self, key: PrfKey, realm: RealmId) -> Option<Arc<Facts>> {
-        let mut ways = self.bucket(key).0.lock();
-        let place = ways.find(key)?;
-        ways.used |= 1 << place;
-        ways.facts[place].as_ref().filter(|facts| facts.token.realm == realm).map(Arc::clone)
+        let found = self.buckets_of(key).into_iter().find_map(|bucket| {
+            let mut ways = bucket.0.lock();
+            let place = ways.find(key)?;
+            ways.used |= 1 << place;
+            ways.facts[place].as_ref().map(Arc::clone)
+        });
+        found.filter(|facts| facts.token.realm == realm)
     }
 
     /// Keeps the facts of a token, in place of others when there is no room.
     pub fn keep(&self, facts: Arc<Facts>) {
         let key = facts.key;
-        let mut ways = self.bucket(key).0.lock();
-        let place = ways.find(key).or_else(|| ways.empty()).unwrap_or_else(|| ways.victim());
+        // Two requests may bring the same facts at once: the older copy goes first.
+        self.drop_facts(key);
+        let [first, second] = self.buckets_of(key);
+        let entries = |bucket: &Bucket| bucket.0.lock().facts.iter().flatten().count();
+        // The first bucket is found first; only when it fills up does the emptier one get the token.
+        let bucket =
+            if entries(first) <= NEARLY_FULL || entries(first) <= entries(second) { first } else { second };
+        let mut ways = bucket.0.lock();
+        let place = ways.empty().unwrap_or_else(|| ways.victim());
         ways.tags[place] = tag(key);
         // Not used yet: what is asked for once leaves before what is asked for again.
         ways.used &= !(1 << place);
@@ -108,10 +122,12 @@ impl FactCache {
 
     /// Drops the facts of a token, because they are out of date.
     pub fn drop_facts(&self, key: PrfKey) {
-        let mut ways = self.bucket(key).0.lock();
-        if let Some(place) = ways.find(key) {
-            ways.facts[place] = None;
-            self.entries.fetch_sub(1, Ordering::Relaxed);
+        for bucket in self.buckets_of(key) {
+            let mut ways = bucket.0.lock();
+            if let Some(place) = ways.find(key) {
+                ways.facts[place] = None;
+                self.entries.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 
@@ -125,10 +141,10 @@ impl FactCache {
         self.len() == 0
     }
 
-    fn bucket(&self, key: PrfKey) -> &Bucket {
+    fn buckets_of(&self, key: PrfKey) -> [&Bucket; 2] {
         // A multiplication spreads 32 bits of the key evenly over any number of buckets.
-        let place = ((key.low() >> 32) * self.buckets.len() as u64) >> 32;
-        &self.buckets[place as usize]
+        let at = |bits: u64| &self.buckets[((bits >> 32) * self.buckets.len() as u64 >> 32) as usize];
+        [at(key.low()), at(key.high())]
     }
 }
 
@@ -243,13 +259,13 @@ mod tests {
     }
 
     #[test]
-    fn few_of_many_tokens_are_lost_while_there_is_room_for_twice_as_many() {
-        let cache = cache(20_000);
+    fn hardly_a_token_is_lost_while_a_third_of_the_places_is_free() {
+        let cache = cache(15_000);
         for number in 0..10_000 {
             cache.keep(facts(&cache, &format!("token {number}")));
         }
         let found = (0..10_000).filter(|number| finds(&cache, &format!("token {number}"))).count();
-        assert!(found > 9_900, "{found}");
+        assert!(found > 9_980, "{found}");
     }
 
     #[test]

@@ -35,6 +35,11 @@ impl PrfKey {
     pub fn low(self) -> u64 {
         self.0[0]
     }
+
+    /// Its second word.
+    pub fn high(self) -> u64 {
+        self.0[1]
+    }
 }
 
 #[cfg(test)]
