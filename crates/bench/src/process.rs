@@ -126,6 +126,9 @@ fn tail(log: &Path) -> String {
     if text.is_empty() { String::new() } else { format!(":\n{text}") }
 }
 
+/// What the names of these directories begin with.
+const PREFIX: &str = "servers-of-a-run-";
+
 /// A directory for servers' data that is removed in the end.
 ///
 /// It lies where the reports go and not in the system's temporary directory, which is often kept in memory: a
@@ -151,7 +154,8 @@ impl Workplace {
             eprintln!("waiting for another run of the bench, which holds {}", parent.join("lock").display());
             alone.lock().with_context(context)?;
         }
-        let directory = tempfile::Builder::new().prefix("run-").tempdir_in(parent).with_context(context)?;
+        remove_leftovers(parent).with_context(context)?;
+        let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent).with_context(context)?;
         Ok(Self { directory, _alone: alone })
     }
 
@@ -159,6 +163,17 @@ impl Workplace {
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
+}
+
+/// Removes what runs that were killed left behind: whoever holds the lock is the only run.
+fn remove_leftovers(parent: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(parent)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -194,6 +209,17 @@ mod tests {
         drop(first);
         assert!(!directory.exists());
         lock.try_lock().unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_run_left_behind_goes_and_reports_stay() {
+        let parent = tempfile::tempdir().unwrap();
+        let leftover = parent.path().join(format!("{PREFIX}x"));
+        fs::create_dir_all(leftover.join("p1")).unwrap();
+        fs::write(parent.path().join("report.json"), "{}").unwrap();
+        let _run = Workplace::create(parent.path()).unwrap();
+        assert!(!leftover.exists());
+        assert!(parent.path().join("report.json").exists());
     }
 
     #[test]
