@@ -136,8 +136,19 @@ const PREFIX: &str = "servers-of-a-run-";
 #[derive(Debug)]
 pub struct Workplace {
     directory: tempfile::TempDir,
-    /// Held until the run is over.
-    _alone: File,
+    /// Dropped after the directory, in the order of the fields.
+    _alone: Lock,
+}
+
+/// A lock on a file, which other runs wait for.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child that is just being started may still have it open.
+        let _closed_anyway = self.0.unlock();
+    }
 }
 
 impl Workplace {
@@ -156,7 +167,7 @@ impl Workplace {
         }
         remove_leftovers(parent).with_context(context)?;
         let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent).with_context(context)?;
-        Ok(Self { directory, _alone: alone })
+        Ok(Self { directory, _alone: Lock(alone) })
     }
 
     /// The path of something in the directory.
