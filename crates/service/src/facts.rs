@@ -143,7 +143,7 @@ impl FactCache {
 
     fn buckets_of(&self, key: PrfKey) -> [&Bucket; 2] {
         // A multiplication spreads 32 bits of the key evenly over any number of buckets.
-        let at = |bits: u64| &self.buckets[((bits >> 32) * self.buckets.len() as u64 >> 32) as usize];
+        let at = |bits: u64| &self.buckets[(((bits >> 32) * self.buckets.len() as u64) >> 32) as usize];
         [at(key.low()), at(key.high())]
     }
 }
