@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// How long anything may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A directory of its own for a test, in which commands run.
 pub(crate) struct Place(tempfile::TempDir);
@@ -76,14 +76,12 @@ impl Place {
     }
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end. One that does not end, such as a server that should have refused, fails the test.
+#[track_caller]
 pub(crate) fn finish(command: &mut Command) -> Finished {
-    let output = command.output().expect("the command can be started");
-    Finished {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    let mut running = Server::spawn_in(command, PathBuf::new());
+    let (stdout, stderr) = (running.stdout.whole(), running.stderr.whole());
+    Finished { code: running.wait().code(), stdout, stderr }
 }
 
 impl Finished {
@@ -179,11 +177,15 @@ impl Answer {
 impl Server {
     /// Starts a server without waiting for anything.
     pub(crate) fn spawn(command: &mut Command, place: &Place) -> Self {
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server can be started");
+        Self::spawn_in(command, place.data())
+    }
+
+    fn spawn_in(command: &mut Command, data: PathBuf) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the command can be started");
         let stdout = Captured::of(child.stdout.take().unwrap());
         let stderr = Captured::of(child.stderr.take().unwrap());
-        Self { child, stdout, stderr, data: place.data() }
+        Self { child, stdout, stderr, data }
     }
 
     /// Starts a server whose standard output nobody reads: the pipe is closed at once, or is what the caller has set up.
