@@ -481,11 +481,12 @@ async fn when_the_writer_ends_nobody_waits_for_an_answer_that_cannot_come() {
         Err(ApplyError::Unavailable(unavailable)) => assert!(unavailable.outcome_is_unknown()),
         other => panic!("{other:?}"),
     }
+    // The end of the writer is known once the store says that it did not close well.
+    assert!(storage.close().await.is_err());
     match storage.apply(setting(vec![])).await {
         Err(ApplyError::Unavailable(unavailable)) => assert!(!unavailable.outcome_is_unknown()),
         other => panic!("{other:?}"),
     }
-    assert!(storage.close().await.is_err());
     // The change itself was durable before the observer saw it.
     drop(storage);
     assert_eq!(open(directory.path()).load_records().await.unwrap().len(), 1);
