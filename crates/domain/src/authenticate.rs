@@ -82,7 +82,7 @@ pub fn authenticate_by_secret(
 /// A [`Refusal`] for an unknown, disabled or confidential client: who has credentials must use them.
 pub fn identify_public_client(client: Option<&Arc<Client>>) -> Result<AuthenticatedClient, Refusal> {
     let client = client.ok_or(Refusal::ClientUnknown)?;
-    if !client.auth_methods.contains(&ClientAuthMethod::None) {
+    if client.is_confidential() || !client.auth_methods.contains(&ClientAuthMethod::None) {
         return Err(Refusal::ClientMethodNotRegistered);
     }
     if !client.enabled {
@@ -183,7 +183,8 @@ fn check_assertion(
 ///
 /// # Errors
 ///
-/// [`Refusal::BearerInactive`] when the token is not for us, [`Refusal::BearerScopeMissing`] when it does not reach.
+/// [`Refusal::BearerInactive`] when the token is not for us or not this client's, [`Refusal::BearerScopeMissing`] when it does
+/// not reach.
 pub fn authenticate_by_bearer(
     token: &Visible<'_>,
     client: &Arc<Client>,
@@ -191,6 +192,9 @@ pub fn authenticate_by_bearer(
     let Some(access) = token.as_access_token() else {
         return Err(Refusal::BearerInactive);
     };
+    if access.client != client.id {
+        return Err(Refusal::BearerInactive);
+    }
     if access.audience != Audience::Issuer {
         // The token is good, and for somebody else: whoever received it must not act with it here.
         return Err(Refusal::BearerInactive);

@@ -8,8 +8,8 @@ use lydian_primitives::{Timestamp, limits};
 use lydian_revocation::{Death, Seq, View};
 
 use crate::records::{
-    AccessToken, Api, Audience, Client, Grant, KeyState, RefreshToken, Session, SigningKeyRecord, TokenForm,
-    User,
+    AccessToken, Api, Audience, Client, ClientId, Grant, KeyState, RealmId, RefreshToken, Session,
+    SigningKeyRecord, TokenForm, User,
 };
 
 /// How long the ledger remembers. Tokens that live longer are compared with the rows of their parents each time.
@@ -58,10 +58,17 @@ pub enum Inspected<'a> {
 }
 
 impl Inspected<'_> {
-    fn client(&self) -> crate::records::ClientId {
+    fn client(&self) -> ClientId {
         match self {
             Self::Access(token) => token.client,
             Self::Refresh(token) => token.client,
+        }
+    }
+
+    fn realm(&self) -> RealmId {
+        match self {
+            Self::Access(token) => token.realm,
+            Self::Refresh(token) => token.realm,
         }
     }
 }
@@ -145,12 +152,7 @@ pub fn introspect<'a>(
 ///
 /// [`Inactive`], first cause first.
 pub fn is_good(token: &AccessToken, world: &World<'_>) -> Result<(), Inactive> {
-    if token.expires_at <= world.now {
-        return Err(Inactive::Expired);
-    }
-    if token.issued_at > world.now.plus_seconds(limits::NODE_CLOCK_DIFFERENCE_SECONDS) {
-        return Err(Inactive::NotYetValid);
-    }
+    is_its_time(token.issued_at, token.expires_at, world.now)?;
     if let Some(death) = world.view.death_of(&token.coordinates()) {
         return Err(Inactive::Dead(death));
     }
@@ -180,9 +182,7 @@ pub fn is_good(token: &AccessToken, world: &World<'_>) -> Result<(), Inactive> {
 }
 
 fn refresh_token_is_good(token: &RefreshToken, world: &World<'_>) -> Result<(), Inactive> {
-    if token.expires_at <= world.now {
-        return Err(Inactive::Expired);
-    }
+    is_its_time(token.issued_at, token.expires_at, world.now)?;
     if let Some(death) = world.view.death_of(&token.coordinates()) {
         return Err(Inactive::Dead(death));
     }
@@ -198,6 +198,17 @@ fn refresh_token_is_good(token: &RefreshToken, world: &World<'_>) -> Result<(), 
     }
     if grant.idle_expires_at <= world.now {
         return Err(Inactive::RefreshTokenIdle);
+    }
+    Ok(())
+}
+
+/// It has begun and has not ended. Answers show the time of issue as `nbf`; the clock of the node that minted may be ahead.
+fn is_its_time(issued_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> Result<(), Inactive> {
+    if expires_at <= now {
+        return Err(Inactive::Expired);
+    }
+    if issued_at > now.plus_seconds(limits::NODE_CLOCK_DIFFERENCE_SECONDS) {
+        return Err(Inactive::NotYetValid);
     }
     Ok(())
 }
@@ -250,6 +261,10 @@ enum Sight {
 
 /// A caller sees a token if it owns it, is in its audience, or holds the explicit permission.
 fn sight(caller: &Client, token: &Inspected<'_>) -> Option<Sight> {
+    // Every right ends at the border of the realm, the explicit permission too.
+    if caller.realm != token.realm() {
+        return None;
+    }
     if token.client() == caller.id || caller.introspect_any {
         return Some(Sight::Whole);
     }

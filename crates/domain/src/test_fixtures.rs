@@ -1,4 +1,6 @@
 //! Values that the tests of decisions begin with; each test changes only what matters to it.
+//!
+//! First the records, then [`Case`]: all that the decision over a token reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,6 +9,7 @@ use lydian_oauth_types::{ClientAuthMethod, GrantType, ScopeSet};
 use lydian_primitives::{BootInstant, Digest, Hour, Timestamp};
 use lydian_revocation::{CutKind, Event, Ledger, Link, LogPosition, LogRow, Seq, View};
 
+use crate::introspect::{Inactive, Inspected, ParentRows, World, introspect};
 use crate::records::realm::SigningAlgorithm;
 use crate::records::{
     AccessToken, Api, ApiId, Audience, CachePolicy, Client, ClientId, Grant, GrantId, KeyId, KeyState,
@@ -16,6 +19,7 @@ use crate::records::{
 use crate::token_id::TokenId;
 
 pub(crate) const REALM: RealmId = RealmId::from_number(1);
+pub(crate) const OTHER_REALM: RealmId = RealmId::from_number(2);
 pub(crate) const API: ApiId = ApiId::from_number(10);
 pub(crate) const OTHER_API: ApiId = ApiId::from_number(11);
 pub(crate) const OWNER: ClientId = ClientId::from_number(20);
@@ -101,6 +105,12 @@ pub(crate) fn access_token() -> AccessToken {
     }
 }
 
+/// A client's token for its own use: nobody granted it, and there was no session.
+pub(crate) fn own_access_token() -> AccessToken {
+    AccessToken { user: None, session: None, scope: scope("read"), ..access_token() }
+}
+
+/// The refresh token beside [`access_token`], good for a day.
 pub(crate) fn refresh_token() -> RefreshToken {
     RefreshToken {
         id: TokenId::from_parts(Hour::from_number(500_100).unwrap(), 1, 8),
@@ -202,4 +212,165 @@ pub(crate) fn subject_of(kind: CutKind) -> u128 {
         CutKind::User => USER.as_number(),
     };
     u128::from(number)
+}
+
+/// The position of the first event of a case. The tokens of the fixtures were minted at the position before it.
+pub(crate) const CUT: Seq = Seq::from_number(6);
+
+/// The position after it.
+pub(crate) const AFTER: Seq = Seq::from_number(7);
+
+/// Everything that a decision reads; a test changes what matters to it.
+pub(crate) struct Case {
+    pub(crate) caller: Client,
+    pub(crate) owner: Option<Client>,
+    pub(crate) api: Option<Api>,
+    pub(crate) key: Option<SigningKeyRecord>,
+    pub(crate) grant: Option<Grant>,
+    pub(crate) session: Option<Session>,
+    pub(crate) user: Option<User>,
+    pub(crate) has_parents: bool,
+    pub(crate) realm_cut_at: Seq,
+    pub(crate) events: Vec<Event>,
+    pub(crate) now: Timestamp,
+    pub(crate) token: AccessToken,
+    pub(crate) refresh: Option<RefreshToken>,
+}
+
+/// An API's client asks about a good token of its API.
+pub(crate) fn case() -> Case {
+    Case {
+        caller: Client { api: Some(API), ..client(99) },
+        owner: Some(client(OWNER.as_number())),
+        api: Some(api(API, "https://api.example/", "read write")),
+        key: Some(key(KeyState::Active)),
+        grant: Some(grant()),
+        session: Some(session()),
+        user: Some(user()),
+        has_parents: true,
+        realm_cut_at: Seq::ZERO,
+        events: Vec::new(),
+        now: ISSUED.plus_seconds(10),
+        token: access_token(),
+        refresh: None,
+    }
+}
+
+/// The same about a JWT.
+pub(crate) fn jwt_case() -> Case {
+    case().with(|case| case.token.form = TokenForm::Jwt(KEY))
+}
+
+/// The same about a token that the ledger forgets before it expires.
+pub(crate) fn long_lived() -> Case {
+    case().with(|case| case.token.expires_at = ISSUED.plus_seconds(86_401))
+}
+
+/// The same about a client's token for its own use.
+pub(crate) fn own_case() -> Case {
+    case().with(|case| case.token = AccessToken { scope: scope("openid read"), ..own_access_token() })
+}
+
+/// The owner asks about its living refresh token.
+pub(crate) fn refresh_case() -> Case {
+    Case { caller: client(OWNER.as_number()), refresh: Some(refresh_token()), ..case() }
+}
+
+impl Case {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    pub(crate) fn asked_by(self, caller: Client) -> Self {
+        Self { caller, ..self }
+    }
+
+    pub(crate) fn at_second(self, seconds: u64) -> Self {
+        Self { now: ISSUED.plus_seconds(seconds), ..self }
+    }
+
+    pub(crate) fn minted_at(mut self, position: Seq) -> Self {
+        self.token.minted_at = position;
+        if let Some(refresh) = &mut self.refresh {
+            refresh.minted_at = position;
+        }
+        self
+    }
+
+    /// With a session and an idle time that outlast every token.
+    pub(crate) fn unhurried(mut self) -> Self {
+        self.session.iter_mut().for_each(|session| session.expires_at = Timestamp::MAX);
+        self.grant.iter_mut().for_each(|grant| grant.idle_expires_at = Timestamp::MAX);
+        self
+    }
+
+    /// With this event in the ledger, at [`CUT`].
+    pub(crate) fn after(self, event: Event) -> Self {
+        Self { events: vec![event], ..self }
+    }
+
+    pub(crate) fn disable_owner(&mut self) {
+        self.owner.iter_mut().for_each(|owner| owner.enabled = false);
+    }
+
+    pub(crate) fn disable_user(&mut self) {
+        self.user.iter_mut().for_each(|user| user.enabled = false);
+    }
+
+    /// Cuts in the row of the subject, as it stands after the ledger has forgotten.
+    pub(crate) fn cut_row(&mut self, kind: CutKind, at: Seq) {
+        match kind {
+            CutKind::Client => self.owner.iter_mut().for_each(|row| row.cut_at = at),
+            CutKind::Grant => self.grant.iter_mut().for_each(|row| row.cut_at = at),
+            CutKind::Key => self.key.iter_mut().for_each(|row| row.cut_at = at),
+            CutKind::Realm => self.realm_cut_at = at,
+            CutKind::Session => self.session.iter_mut().for_each(|row| row.cut_at = at),
+            CutKind::User => self.user.iter_mut().for_each(|row| row.cut_at = at),
+        }
+    }
+
+    pub(crate) fn inspected(&self) -> Inspected<'_> {
+        match &self.refresh {
+            Some(refresh) => Inspected::Refresh(refresh),
+            None => Inspected::Access(&self.token),
+        }
+    }
+
+    pub(crate) fn decide(&self) -> Result<ScopeSet, Inactive> {
+        let parents = ParentRows {
+            grant: self.grant.as_ref(),
+            session: self.session.as_ref(),
+            user: self.user.as_ref(),
+        };
+        let ledger = ledger(CUT.as_number(), &self.events);
+        let world = World {
+            view: view(&ledger),
+            now: self.now,
+            realm_cut_at: self.realm_cut_at,
+            client: self.owner.as_ref(),
+            api: self.api.as_ref(),
+            key: self.key.as_ref(),
+            parents: self.has_parents.then_some(parents),
+        };
+        let sizes = ledger.sizes();
+        let decided = introspect(&self.caller, self.inspected(), &world);
+        assert_eq!(ledger.sizes(), sizes, "asking leaves no trace");
+        decided.map(|visible| visible.scope.into_owned())
+    }
+
+    #[track_caller]
+    pub(crate) fn check(&self, expected: Result<&str, Inactive>) {
+        assert_eq!(self.decide(), expected.map(scope));
+    }
+
+    #[track_caller]
+    pub(crate) fn is_active(&self) {
+        self.check(Ok("openid read"));
+    }
+
+    #[track_caller]
+    pub(crate) fn is(&self, reason: Inactive) {
+        self.check(Err(reason));
+    }
 }
