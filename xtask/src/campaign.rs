@@ -1,87 +1,60 @@
-//! `cargo xtask campaign`: runs that are too slow for each change, such as a long crash campaign.
+//! `cargo xtask campaign`: builds the product and the campaigns, and starts `lydian-campaign`.
 //!
-//! Each has two sizes: a small one that the gate can afford, and the full one. The table is the whole list.
+//! `cargo xtask campaign list` names them all, with what the gate runs of each and what a full run does.
 
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
+
+use crate::process;
+use crate::tree::Tree;
 
 /// What `campaign` is told.
 #[derive(Args)]
+#[command(disable_help_flag = true)]
 pub(crate) struct Options {
-    /// The campaign to run, or `list`
-    name: String,
-    /// Run the small size, as the gate does
-    #[arg(long)]
-    gate: bool,
+    /// Goes to `lydian-campaign` as it is: a name or `list`, then --rounds N, --seed S, --gate, --only TEXT
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
 }
 
-/// A campaign.
-struct Campaign {
-    name: &'static str,
-    what: &'static str,
-    /// How much the gate runs, in words.
-    gate_size: &'static str,
-    /// How much a full run does, in words.
-    full_size: &'static str,
-    run: fn(Size) -> Result<ExitCode>,
+impl Options {
+    /// What the campaigns are told.
+    pub(crate) fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
 }
 
-/// How much of a campaign is run.
+pub(crate) fn run(options: &Options, tree: &Tree) -> Result<ExitCode> {
+    start(options.arguments(), Build::Release, tree)
+}
+
+/// How product and campaigns are built.
 #[derive(Clone, Copy)]
-enum Size {
-    Full,
-    Gate,
+pub(crate) enum Build {
+    /// As the tests are: nothing to build anew at the gate, and the checks of the debug build are on.
+    Development,
+    /// As users run it.
+    Release,
 }
 
-/// All campaigns, in alphabetical order.
-const CAMPAIGNS: &[Campaign] = &[];
-
-pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    if options.name == "list" {
-        print!("{}", list(CAMPAIGNS));
-        return Ok(ExitCode::SUCCESS);
-    }
-    let Some(campaign) = CAMPAIGNS.iter().find(|campaign| campaign.name == options.name) else {
-        bail!("there is no campaign \"{}\"\n{}", options.name, list(CAMPAIGNS).trim_end());
+/// Builds product and campaigns, and starts the campaigns with these arguments.
+pub(crate) fn start(arguments: &[String], build: Build, tree: &Tree) -> Result<ExitCode> {
+    let mut cargo = process::cargo(tree.root());
+    cargo.args(["build", "--package", "lydian-cli", "--package", "lydian-campaign"]);
+    let directory = match build {
+        Build::Development => "debug",
+        Build::Release => {
+            cargo.arg("--release");
+            "release"
+        }
     };
-    (campaign.run)(if options.gate { Size::Gate } else { Size::Full })
-}
-
-fn list(campaigns: &[Campaign]) -> String {
-    if campaigns.is_empty() {
-        return "no campaign exists yet\n".to_owned();
+    if !process::succeeds(&mut cargo)? {
+        return Ok(ExitCode::FAILURE);
     }
-    let mut text = format!("{:20}  {:20}  {:20}  what\n", "name", "at the gate", "in full");
-    for Campaign { name, what, gate_size, full_size, .. } in campaigns {
-        text.push_str(&format!("{name:20}  {gate_size:20}  {full_size:20}  {what}\n"));
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_list_says_so() {
-        assert_eq!(list(&[]), "no campaign exists yet\n");
-    }
-
-    #[test]
-    fn the_list_shows_both_sizes() {
-        let campaign = Campaign {
-            name: "crash",
-            what: "kill the server and look what is left",
-            gate_size: "20 kills",
-            full_size: "10000 kills",
-            run: |size| Ok(ExitCode::from(matches!(size, Size::Full) as u8)),
-        };
-        let text = list(&[campaign]);
-        assert!(
-            text.lines().count() == 2 && text.contains("20 kills") && text.contains("10000 kills"),
-            "{text}"
-        );
-    }
+    let program = tree.metadata()?.target_directory.join(directory).join("lydian-campaign");
+    let mut program = process::command(program, tree.root());
+    let status = program.stdin(Stdio::null()).args(arguments).status().context("start lydian-campaign")?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }

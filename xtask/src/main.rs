@@ -38,7 +38,7 @@ enum Command {
     Test(test::Options),
     /// Measures speed against the floors; all arguments go to `lydian-bench`
     Bench(bench::Options),
-    /// Long runs that are too slow for each change
+    /// Breaks the product on purpose: crashes, failing disks, hostile clients; all arguments go to `lydian-campaign`
     Campaign(campaign::Options),
     /// Writes the pages that are made from the code
     Generate(generate::Options),
@@ -61,7 +61,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Check(options) => check::run(options, &tree),
         Command::Test(options) => test::run(options, &tree),
         Command::Bench(options) => bench::run(options, &tree),
-        Command::Campaign(options) => campaign::run(options),
+        Command::Campaign(options) => campaign::run(options, &tree),
         Command::Generate(options) => generate::run(options, &tree),
     }
 }

@@ -9,6 +9,7 @@ use std::process::{ExitCode, Stdio};
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::campaign;
 use crate::process;
 use crate::stage::{self, AfterFailure, Outcome, Stage};
 use crate::tree::Tree;
@@ -16,7 +17,7 @@ use crate::tree::Tree;
 /// What `test` is told.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The stages to run: build, tests. All of them when none is named
+    /// The stages to run: build, tests, campaigns. All of them when none is named
     stages: Vec<String>,
     /// Only the tests of this package; may be repeated
     #[arg(long, short)]
@@ -32,6 +33,11 @@ pub(crate) struct Options {
 const STAGES: &[Stage<Options>] = &[
     Stage { name: "build", what: "all test programs are built", run: build },
     Stage { name: "tests", what: "unit, integration and documentation tests", run: tests },
+    Stage {
+        name: "campaigns",
+        what: "the small size of each campaign: crashes, failing disks, hostile clients",
+        run: campaigns,
+    },
 ];
 
 /// Test vectors of others, beside the repository. They are not ours to copy into it.
@@ -79,6 +85,14 @@ fn tests(options: &Options, tree: &Tree) -> Result<Outcome> {
     let Tally { passed, failed, skipped } = tally;
     let text = format!("{passed} passed, {failed} failed, {skipped} skipped");
     Ok(if success && failed == 0 { Outcome::Passed(text) } else { Outcome::Failed(text) })
+}
+
+fn campaigns(options: &Options, tree: &Tree) -> Result<Outcome> {
+    if !options.package.is_empty() {
+        return Ok(Outcome::Skipped("packages were named".to_owned()));
+    }
+    let code = campaign::start(&["gate".to_owned()], campaign::Build::Development, tree)?;
+    Ok(Outcome::of_success(code == ExitCode::SUCCESS))
 }
 
 fn packages(options: &Options) -> Vec<&str> {

@@ -88,7 +88,9 @@ const PLACES: &[Place] = &[
     Place { name: "lydian-guard", layer: 5, not_ours: SERVER_SIDE, not_external: SQL },
     Place { name: "lydian-server", layer: 5, not_ours: &[], not_external: SQL },
     Place { name: "lydian-bench", layer: 6, not_ours: &[], not_external: &[] },
+    Place { name: "lydian-campaign", layer: 6, not_ours: &[], not_external: &[] },
     Place { name: "lydian-cli", layer: 6, not_ours: &[], not_external: SQL },
+    Place { name: "lydian-fuzz", layer: 6, not_ours: &[], not_external: SQL },
     Place { name: "lydian-test-kit", layer: 6, not_ours: &[], not_external: SQL },
 ];
 
@@ -98,6 +100,7 @@ const WITHIN_A_LAYER: &[(&str, &str)] = &[
     ("lydian-oauth-types", "lydian-jose"),
     ("lydian-oauth-types", "lydian-primitives"),
     ("lydian-domain", "lydian-revocation"),
+    ("lydian-campaign", "lydian-fuzz"),
 ];
 
 /// The commands of the project. They judge the crates and use none.

@@ -1,0 +1,121 @@
+//! The table of campaigns, and how they are run and shown.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use comfy_table::{Table, presets};
+
+use crate::run::{Options, Report};
+
+/// A campaign.
+struct Campaign {
+    name: &'static str,
+    what: &'static str,
+    /// How much the gate runs, in words.
+    gate: &'static str,
+    /// How much a full run does, in words.
+    full: &'static str,
+    /// Whether the gate may run it beside others: it waits more than it works, and measures nothing that others disturb.
+    beside_others: bool,
+    run: fn(&Options) -> Result<Report>,
+}
+
+/// All campaigns, in alphabetical order.
+const CAMPAIGNS: &[Campaign] = &[];
+
+/// The table for people.
+pub(crate) fn list() -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["name", "at the gate", "in full", "what"]);
+    for Campaign { name, gate, full, what, .. } in CAMPAIGNS {
+        table.add_row([*name, *gate, *full, *what]);
+    }
+    table.trim_fmt()
+}
+
+/// Runs one campaign; whether it kept all promises.
+pub(crate) fn one(name: &str, options: &Options) -> Result<bool> {
+    let Some(campaign) = CAMPAIGNS.iter().find(|campaign| campaign.name == name) else {
+        bail!("there is no campaign \"{name}\"\n{}", list());
+    };
+    Ok(finish(&[(campaign, attempt(campaign, options))]))
+}
+
+/// Runs the small size of each campaign: those that wait side by side, the others one after the other.
+pub(crate) fn gate(options: &Options) -> Result<bool> {
+    let chosen =
+        |campaign: &&Campaign| options.only.as_ref().is_none_or(|only| campaign.name.contains(only.as_str()));
+    // What is chosen here are campaigns, not parts of them.
+    let options = &Options { only: None, ..options.clone() };
+    let mut attempts = std::thread::scope(|scope| {
+        let running: Vec<_> = CAMPAIGNS
+            .iter()
+            .filter(chosen)
+            .filter(|campaign| campaign.beside_others)
+            .map(|campaign| (campaign, scope.spawn(move || attempt(campaign, options))))
+            .collect();
+        running
+            .into_iter()
+            .map(|(campaign, thread)| {
+                let attempt = thread.join().unwrap_or_else(|_| Attempt {
+                    outcome: Err(anyhow::anyhow!("the campaign ended in a panic")),
+                    seconds: 0.0,
+                });
+                (campaign, attempt)
+            })
+            .collect::<Vec<_>>()
+    });
+    for campaign in CAMPAIGNS.iter().filter(chosen).filter(|campaign| !campaign.beside_others) {
+        attempts.push((campaign, attempt(campaign, options)));
+    }
+    Ok(finish(&attempts))
+}
+
+/// One run of a campaign, with what it took.
+struct Attempt {
+    outcome: Result<Report>,
+    seconds: f64,
+}
+
+fn attempt(campaign: &Campaign, options: &Options) -> Attempt {
+    println!("{}: begins, --seed {}", campaign.name, options.seed);
+    let begin = Instant::now();
+    let outcome = (campaign.run)(options);
+    Attempt { outcome, seconds: begin.elapsed().as_secs_f64() }
+}
+
+/// Shows what came out; whether all promises were kept.
+fn finish(attempts: &[(&Campaign, Attempt)]) -> bool {
+    let mut all_kept = true;
+    for (campaign, Attempt { outcome, seconds }) in attempts {
+        println!("\n== {} ({seconds:.1} s)", campaign.name);
+        match outcome {
+            Err(error) => {
+                all_kept = false;
+                println!("COULD NOT RUN: {error:#}");
+            }
+            Ok(report) => {
+                let mut table = Table::new();
+                table.load_style(presets::NOTHING);
+                for (name, value) in &report.figures {
+                    table.add_row([name, value]);
+                }
+                println!("{}", table.trim_fmt());
+                for violation in &report.violations {
+                    all_kept = false;
+                    println!("VIOLATION: {violation}");
+                }
+            }
+        }
+    }
+    let broken: Vec<&str> = attempts
+        .iter()
+        .filter(|(_, attempt)| !attempt.outcome.as_ref().is_ok_and(|report| report.violations.is_empty()))
+        .map(|(campaign, _)| campaign.name)
+        .collect();
+    println!("\n{} of {} campaigns kept all promises", attempts.len() - broken.len(), attempts.len());
+    if !all_kept {
+        println!("BROKEN: {}", broken.join(", "));
+    }
+    all_kept
+}
