@@ -1,10 +1,12 @@
-//! The `lydian` command: `serve`, `apply`, `config`.
+//! The `lydian` command: the server, and what administrators do with it.
 //!
 //! Exit status: 0 done, 1 refused or failed, 2 wrong usage.
 #![forbid(unsafe_code)]
 
 mod apply;
+mod control;
 mod output;
+mod revoke;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,11 +26,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Create and change realms, APIs and clients as a file says. Works on a stopped server's data directory.
+    /// Create and change realms, APIs and clients as a file says
     Apply(apply::Arguments),
     /// Check or print the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Kill a token, or everything minted so far for a grant, client, key or realm
+    Revoke(revoke::Arguments),
     /// Run the authorization server.
     Serve(ServeArguments),
 }
@@ -112,6 +116,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Apply(arguments) => apply::run(&arguments),
         Command::Config(command) => config_command(&command),
+        Command::Revoke(arguments) => revoke::run(&arguments),
         Command::Serve(arguments) => serve(&arguments),
     };
     outcome.unwrap_or_else(|code| code)

@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod control;
+mod control_socket;
 pub mod data_directory;
 pub mod demo;
 pub mod listener;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use lydian_admin_api::{AdminApi, CONTROL_SOCKET, Host};
 use lydian_http::{Counters, Endpoints};
 use lydian_primitives::{Clock, Mint, SystemClock, SystemEntropy};
 use lydian_service::apply::ApplyDocumentError;
@@ -20,6 +21,7 @@ use lydian_storage::{Change, SharedStorage, Write};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
+use crate::control_socket::ControlSocket;
 use crate::data_directory::{DataDirectory, DataDirectoryError, RUN_FILE};
 use crate::demo::{DEMO_FILE, Demo};
 use crate::listener::{
@@ -85,6 +87,17 @@ impl From<DataDirectoryError> for RunError {
 pub struct RunOptions {
     /// Whether the fixtures of the demo are made.
     pub demo: bool,
+}
+
+/// The process around a running service.
+struct RunningHost {
+    data_directory: PathBuf,
+}
+
+impl Host for RunningHost {
+    fn data_directory(&self) -> &Path {
+        &self.data_directory
+    }
 }
 
 /// The endpoints behind the public listener.
@@ -197,6 +210,13 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
     ));
     let housekeeping =
         tokio::spawn(keep_house(Arc::clone(&store.service), operations, tls.clone(), signal.clone()));
+    let control = ControlSocket::bind(store.directory.path()).map_err(|source| {
+        let path = store.directory.path().join(CONTROL_SOCKET);
+        RunError::DataDirectory(DataDirectoryError::Io { path, source })
+    })?;
+    let host = RunningHost { data_directory: store.directory.path().to_owned() };
+    let api = Arc::new(AdminApi::new(Arc::clone(&store.service), Arc::new(host)));
+    let control = tokio::spawn(control.serve(api, signal.clone()));
     let signals = tokio::spawn(signals.follow(shutdown, tls));
 
     store
@@ -214,6 +234,7 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
         Drained::AtOnce { connections } => tracing::warn!(connections, "stopped at once"),
     }
     joined(metrics.await)?;
+    control.await.map_err(io::Error::other)?;
     signals.abort();
     housekeeping.abort();
     // An aborted task still runs until its next await: the store closes after it.

@@ -218,7 +218,7 @@ impl Service {
     }
 
     /// Finds a token of ours by its string. Its form decides where the search begins; the hint changes nothing (RFC 7662 §2.1).
-    async fn find_token(
+    pub(crate) async fn find_token(
         &self,
         realm: &Arc<RealmState>,
         token: &str,

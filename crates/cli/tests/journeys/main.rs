@@ -5,6 +5,7 @@
 mod apply;
 mod certificates;
 mod configuration;
+mod control;
 mod demo;
 mod files;
 mod insecure;
