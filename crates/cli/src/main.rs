@@ -5,8 +5,10 @@
 
 mod apply;
 mod control;
+mod explain;
 mod output;
 mod revoke;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,10 +33,15 @@ enum Command {
     /// Check or print the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Say why a token is or is not active, by which event, for whom
+    Explain(explain::Arguments),
     /// Kill a token, or everything minted so far for a grant, client, key or realm
     Revoke(revoke::Arguments),
     /// Run the authorization server.
     Serve(ServeArguments),
+    /// Look at a token
+    #[command(subcommand)]
+    Token(token::Command),
 }
 
 #[derive(Subcommand)]
@@ -116,8 +123,10 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Apply(arguments) => apply::run(&arguments),
         Command::Config(command) => config_command(&command),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Revoke(arguments) => revoke::run(&arguments),
         Command::Serve(arguments) => serve(&arguments),
+        Command::Token(command) => token::run(&command),
     };
     outcome.unwrap_or_else(|code| code)
 }

@@ -1,6 +1,7 @@
 //! The table of operations, and how one is found by its name.
 
 pub mod apply;
+pub mod explain;
 pub mod revoke;
 
 use crate::{AdminApi, Operation, OperationError};
@@ -28,6 +29,7 @@ macro_rules! operations {
 
 operations! {
     apply::Apply,
+    explain::Explain,
     revoke::Revoke,
 }
 

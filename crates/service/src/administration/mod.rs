@@ -3,12 +3,14 @@
 //! The endpoints' use cases act for a client; these act for whoever runs the server. Whole sets of records are set by
 //! [`crate::apply`].
 
+pub mod explain;
 pub mod revoke;
 
 use std::fmt;
 use std::sync::Arc;
 
 use lydian_domain::RealmName;
+use lydian_primitives::Timestamp;
 use lydian_storage::{ApplyError, Conflict, Unavailable};
 
 use crate::Service;
@@ -74,7 +76,31 @@ impl From<ServiceError> for AdministrationError {
     }
 }
 
+/// An instant for people, in the one form that sorts (RFC 3339).
+pub(crate) fn instant(at: Timestamp) -> String {
+    /// 9999-12-31T23:59:59Z, the last instant that the form can say.
+    const LAST: u64 = 253_402_300_799;
+    let seconds = at.as_unix_seconds().min(LAST);
+    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
+        .to_string()
+}
+
 impl Service {
+    /// The named realm, or all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`AdministrationError::NotFound`].
+    pub(crate) fn realms_for_administrator(
+        &self,
+        name: Option<&RealmName>,
+    ) -> Result<Vec<Arc<RealmState>>, AdministrationError> {
+        Ok(match name {
+            Some(_) => vec![self.realm_for_administrator(name)?],
+            None => self.directory().realms().into_iter().cloned().collect(),
+        })
+    }
+
     /// The realm of this name, enabled or not; the default realm when none is named.
     ///
     /// # Errors

@@ -167,11 +167,7 @@ impl Service {
         token: &str,
         moment: &Moment,
     ) -> Result<Option<(Arc<RealmState>, Found)>, AdministrationError> {
-        let states: Vec<Arc<RealmState>> = match realm {
-            Some(_) => vec![self.realm_for_administrator(realm)?],
-            None => self.directory().realms().into_iter().cloned().collect(),
-        };
-        for state in states {
+        for state in self.realms_for_administrator(realm)? {
             match self.find_token(&state, token, None, moment).await? {
                 Found::Unknown => {}
                 found => return Ok(Some((state, found))),
