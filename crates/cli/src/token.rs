@@ -4,11 +4,10 @@
 //! server knows.
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use lydian_domain::token_string;
 use lydian_jose::Compact;
-use lydian_primitives::base64url;
+use lydian_primitives::{Clock, SystemClock, base64url};
 use serde_json::{Map, Value};
 
 use crate::output;
@@ -166,5 +165,5 @@ fn seconds(claims: &Value, name: &str) -> Option<u64> {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+    SystemClock.now().as_unix_seconds()
 }
