@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lydian_service::Service;
+use lydian_service::administration::examination::Finding;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -27,6 +28,9 @@ pub const PATH_PREFIX: &str = "/v1/";
 pub trait Host: Send + Sync + 'static {
     /// The data directory.
     fn data_directory(&self) -> &Path;
+
+    /// What there is to be found around the service.
+    fn examine(&self) -> Vec<Finding>;
 }
 
 /// Performs operations.

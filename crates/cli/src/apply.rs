@@ -55,7 +55,8 @@ fn read(path: &Path) -> Result<Document, ApplyDocumentError> {
     Ok(document)
 }
 
-fn text(outcome: &Applied, dry_run: bool) -> String {
+/// The outcome for people.
+pub(crate) fn text(outcome: &Applied, dry_run: bool) -> String {
     let rows: Vec<Vec<String>> = outcome
         .records
         .iter()

@@ -20,6 +20,11 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// Whether the answer is for programs.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Performs one operation: by the server of the data directory if it runs, in this process if it is stopped.
     ///
     /// # Errors

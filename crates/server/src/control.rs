@@ -12,13 +12,17 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use lydian_admin_api::{AdminApi, Host, Operation, OperationError, PATH_PREFIX};
+use lydian_primitives::{Clock, SystemClock};
 use lydian_service::Settings;
+use lydian_service::administration::examination::Finding;
 use lydian_storage::Unavailable;
 use tokio::net::UnixStream;
 
 use crate::control_socket::SocketAddress;
 use crate::data_directory::DataDirectoryError;
+use crate::examination;
 use crate::offline::{OpenStore, OpenStoreError};
+use crate::tls::TlsFiles;
 
 /// What a command does about a data directory that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +110,12 @@ struct CommandHost(PathBuf);
 impl Host for CommandHost {
     fn data_directory(&self) -> &Path {
         &self.0
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        let own = TlsFiles::in_directory(&self.0.join("tls"));
+        let certificate = own.certificate.exists().then_some(&own);
+        examination::examine(&self.0, certificate, SystemClock.now())
     }
 }
 

@@ -8,6 +8,7 @@ pub mod control;
 mod control_socket;
 pub mod data_directory;
 pub mod demo;
+mod examination;
 pub mod listener;
 pub mod offline;
 pub mod operations;

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use lydian_admin_api::{AdminApi, CONTROL_SOCKET, Host};
 use lydian_http::{Counters, Endpoints};
 use lydian_primitives::{Clock, Mint, SystemClock, SystemEntropy};
+use lydian_service::administration::examination::Finding;
 use lydian_service::apply::ApplyDocumentError;
 use lydian_service::forgetting::Housekeeper;
 use lydian_service::{HOUSEKEEPING_INTERVAL, Service, install};
@@ -24,6 +25,7 @@ use crate::config::Config;
 use crate::control_socket::ControlSocket;
 use crate::data_directory::{DataDirectory, DataDirectoryError, RUN_FILE};
 use crate::demo::{DEMO_FILE, Demo};
+use crate::examination;
 use crate::listener::{
     self, ConnectionInfo, Drained, ListenerMetrics, ListenerSettings, Responder, Shutdown, ShutdownSignal,
 };
@@ -92,11 +94,22 @@ pub struct RunOptions {
 /// The process around a running service.
 struct RunningHost {
     data_directory: PathBuf,
+    certificate: Option<TlsFiles>,
+    insecure_options: Vec<&'static str>,
 }
 
 impl Host for RunningHost {
     fn data_directory(&self) -> &Path {
         &self.data_directory
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        let mut findings =
+            examination::examine(&self.data_directory, self.certificate.as_ref(), SystemClock.now());
+        findings.extend(self.insecure_options.iter().map(|option| {
+            Finding::warning("configuration", format!("{option} is on"), "turn it off where it is not needed")
+        }));
+        findings
     }
 }
 
@@ -214,7 +227,11 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
         let path = store.directory.path().join(CONTROL_SOCKET);
         RunError::DataDirectory(DataDirectoryError::Io { path, source })
     })?;
-    let host = RunningHost { data_directory: store.directory.path().to_owned() };
+    let host = RunningHost {
+        data_directory: store.directory.path().to_owned(),
+        certificate: tls.as_ref().map(|tls| tls.files.clone()),
+        insecure_options: config.insecure_options(),
+    };
     let api = Arc::new(AdminApi::new(Arc::clone(&store.service), Arc::new(host)));
     let control = tokio::spawn(control.serve(api, signal.clone()));
     let signals = tokio::spawn(signals.follow(shutdown, tls));

@@ -1,7 +1,9 @@
 //! The table of operations, and how one is found by its name.
 
 pub mod apply;
+pub mod doctor;
 pub mod explain;
+pub mod records;
 pub mod revoke;
 
 use crate::{AdminApi, Operation, OperationError};
@@ -29,7 +31,14 @@ macro_rules! operations {
 
 operations! {
     apply::Apply,
+    doctor::Doctor,
     explain::Explain,
+    records::Add,
+    records::Delete,
+    records::List,
+    records::RotateSecret,
+    records::SetEnabled,
+    records::Show,
     revoke::Revoke,
 }
 

@@ -3,7 +3,10 @@
 //! The endpoints' use cases act for a client; these act for whoever runs the server. Whole sets of records are set by
 //! [`crate::apply`].
 
+pub mod examination;
 pub mod explain;
+pub mod records;
+pub mod removal;
 pub mod revoke;
 
 use std::fmt;
