@@ -12,5 +12,6 @@ mod insecure;
 mod lifecycle;
 mod operations;
 mod output;
+mod records;
 mod secrets;
 mod support;

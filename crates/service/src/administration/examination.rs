@@ -175,12 +175,12 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`AdministrationError::Conflict`] when the wall clock is not ahead of the mark.
+    /// [`AdministrationError::Conflict`] when the wall clock has not jumped ahead of the mark.
     pub async fn accept_clock(&self) -> Result<(Timestamp, Timestamp), AdministrationError> {
         let (now, mark) = (self.node().clock().now(), self.node().mark());
-        if now <= mark {
+        if now <= mark.plus_seconds(CLOCK_AHEAD_SECONDS) {
             return Err(AdministrationError::Conflict(format!(
-                "the wall clock says {} and is not ahead of the forgetting mark, {}: there is nothing to accept",
+                "the wall clock says {} and has not jumped ahead of the forgetting mark, {}: there is nothing to accept",
                 instant(now),
                 instant(mark)
             )));
