@@ -266,12 +266,28 @@ pub fn load(
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
 
+/// Reads the configuration from the text of a file alone: `path` only names it in faults.
+///
+/// # Errors
+///
+/// Every fault of the text.
+pub fn parse(text: &str, path: &Path) -> Result<Config, Vec<Fault>> {
+    let mut config = Config::default();
+    let mut faults = Vec::new();
+    set_all(&mut config, text, path, &mut faults);
+    check(&config, &mut faults);
+    if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
 fn read_file(config: &mut Config, path: &Path, faults: &mut Vec<Fault>) {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => return faults.push(Fault(format!("read {}: {error}", path.display()))),
-    };
-    let table: toml::Table = match toml::from_str(&text) {
+    match std::fs::read_to_string(path) {
+        Ok(text) => set_all(config, &text, path, faults),
+        Err(error) => faults.push(Fault(format!("read {}: {error}", path.display()))),
+    }
+}
+
+fn set_all(config: &mut Config, text: &str, path: &Path, faults: &mut Vec<Fault>) {
+    let table: toml::Table = match toml::from_str(text) {
         Ok(table) => table,
         Err(error) => return faults.push(Fault(format!("read {}: {error}", path.display()))),
     };
