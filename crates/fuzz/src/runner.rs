@@ -15,8 +15,8 @@ use crate::mutate::mutate;
 use crate::outcome::Outcome;
 use crate::target::Target;
 
-/// The most entries of a corpus.
-const CORPUS_MAX: usize = 1_024;
+/// The most entries of a corpus, of accepted and of refused inputs each.
+const CORPUS_MAX: usize = 512;
 
 /// How often a finding is run again to make it smaller.
 const REDUCTIONS_MAX: usize = 4_000;
@@ -88,7 +88,8 @@ pub fn run(target: &Target, seed: u64, budget: Budget, limits: Limits) -> std::i
     let mut state = State {
         target,
         limits,
-        corpus: Vec::new(),
+        accepted: Vec::new(),
+        refused: Vec::new(),
         outcomes: HashSet::new(),
         rng: Rng::with_seed(seed),
         run: Run {
@@ -101,10 +102,8 @@ pub fn run(target: &Target, seed: u64, budget: Budget, limits: Limits) -> std::i
             finding: None,
         },
     };
-    let seeds = target.seeds()?;
-    state.corpus.clone_from(&seeds);
-    for input in seeds.iter().chain([&Vec::new()]) {
-        state.try_input(input.clone());
+    for input in target.seeds()?.into_iter().chain([Vec::new()]) {
+        state.try_input(input);
     }
     let mut mutations: u64 = 0;
     while state.run.finding.is_none() && budget.has_room(mutations, begin) {
@@ -113,7 +112,7 @@ pub fn run(target: &Target, seed: u64, budget: Budget, limits: Limits) -> std::i
         mutations += 1;
     }
     state.run.outcomes = state.outcomes.len();
-    state.run.corpus = state.corpus.len();
+    state.run.corpus = state.accepted.len() + state.refused.len();
     state.run.elapsed = begin.elapsed();
     Ok(state.run)
 }
@@ -131,7 +130,10 @@ impl Budget {
 struct State<'t> {
     target: &'t Target,
     limits: Limits,
-    corpus: Vec<Vec<u8>>,
+    /// The corpus: inputs that were accepted,
+    accepted: Vec<Vec<u8>>,
+    /// and inputs that were refused.
+    refused: Vec<Vec<u8>>,
     outcomes: HashSet<Outcome>,
     rng: Rng,
     run: Run,
@@ -145,12 +147,13 @@ impl State<'_> {
         input
     }
 
-    /// Any entry; in half of the cases one of the last, which are new ground.
+    /// Any entry: two of three were accepted, and half of them came last, which is new ground.
     fn pick(&mut self) -> Vec<u8> {
-        let length = self.corpus.len();
-        let from = if self.rng.bool() { length.saturating_sub(32) } else { 0 };
-        let position = if length == 0 { 0 } else { self.rng.usize(from..length) };
-        self.corpus.get(position).cloned().unwrap_or_default()
+        let from_refused = self.accepted.is_empty() || (!self.refused.is_empty() && self.rng.u8(0..3) == 0);
+        let corpus = if from_refused { &self.refused } else { &self.accepted };
+        let first = if self.rng.bool() { corpus.len().saturating_sub(32) } else { 0 };
+        let last = corpus.len().max(first + 1);
+        corpus.get(self.rng.usize(first..last)).cloned().unwrap_or_default()
     }
 
     fn try_input(&mut self, input: Vec<u8>) {
@@ -174,11 +177,11 @@ impl State<'_> {
         if !self.outcomes.insert(outcome) {
             return;
         }
-        if self.corpus.len() < CORPUS_MAX {
-            self.corpus.push(input);
+        let corpus = if outcome.is_accepted() { &mut self.accepted } else { &mut self.refused };
+        if corpus.len() < CORPUS_MAX {
+            corpus.push(input);
         } else {
-            let place = self.rng.usize(0..CORPUS_MAX);
-            self.corpus[place] = input;
+            corpus[self.rng.usize(0..CORPUS_MAX)] = input;
         }
     }
 

@@ -29,7 +29,7 @@ pub(crate) fn base64(digits: &[u8; 64], text: &[u8]) -> Option<Vec<u8>> {
 pub(crate) fn whole_seconds(number: &str) -> Option<(u64, bool)> {
     let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
     let exponent: i64 = exponent.parse().ok()?;
-    if number.starts_with('-') || exponent.abs() > 1_000 {
+    if number.starts_with('-') || exponent.unsigned_abs() > 1_000 {
         return None;
     }
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

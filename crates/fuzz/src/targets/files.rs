@@ -48,7 +48,10 @@ pub(crate) fn configuration(input: &[u8]) -> Outcome {
     match config::parse(text, path) {
         Err(faults) => {
             assert!(!faults.is_empty(), "refused without a fault");
-            Outcome::refused_saying(last_line(&faults[0].to_string()))
+            let fault = faults[0].to_string();
+            // The name of the key comes first, and may be anything.
+            let what = fault.split_once("): ").map_or(fault.as_str(), |(_, what)| what);
+            Outcome::refused_saying(last_line(what))
         }
         Ok(config) => {
             let printed = config.print();
@@ -106,7 +109,7 @@ pub(crate) fn private_key(input: &[u8]) -> Outcome {
     let written = key.to_pkcs8().expect("a key can be written");
     let again = SigningKey::from_pkcs8(algorithm, &written).expect("what is written can be read");
     assert_eq!(again.kid(), key.kid());
-    Outcome::accepted((algorithm, der.len()))
+    Outcome::accepted((algorithm, magnitude(der.len())))
 }
 
 /// A key of each type, behind the byte of its algorithm.
