@@ -372,19 +372,22 @@ impl Config {
     /// The configuration as a file that says the same, with what each key is for.
     pub fn print(&self) -> String {
         let mut text = String::new();
+        let defaults = Self::default();
         for key in KEYS {
             let value = (key.read)(self);
             text.push_str(&format!("# {}\n", key.help));
             let line = match key.name {
                 name @ ("listen" | "trusted_proxies") if !value.is_empty() => {
-                    let items: Vec<String> = value.split(',').map(|item| format!("{item:?}")).collect();
+                    let items: Vec<String> = value.split(',').map(quoted).collect();
                     format!("{name} = [{}]\n", items.join(", "))
                 }
-                name if value.is_empty() => format!("# {name} = \"\"\n"),
-                name if value.parse::<u64>().is_ok() || value.parse::<bool>().is_ok() => {
+                name if value.is_empty() && (key.read)(&defaults).is_empty() => {
+                    format!("# {name} = \"\"\n")
+                }
+                name if is_number(&value) || value.parse::<bool>().is_ok() => {
                     format!("{name} = {value}\n")
                 }
-                name => format!("{name} = {value:?}\n"),
+                name => format!("{name} = {}\n", quoted(&value)),
             };
             text.push_str(&line);
         }
@@ -434,6 +437,16 @@ pub fn reference() -> String {
         text.push_str(&format!("| `{}` | `{environment}` | {default} | {} |\n", key.name, key.help));
     }
     text
+}
+
+/// A text as TOML has it: its escapes are not those of Rust.
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+/// Whether the text is a number that TOML reads and that prints as the same text: a folder may be called `007`.
+fn is_number(text: &str) -> bool {
+    text.parse::<i64>().is_ok_and(|number| number.to_string() == text)
 }
 
 fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
