@@ -11,6 +11,7 @@ mod runner;
 mod second;
 mod target;
 mod targets;
+mod words;
 
 pub use outcome::Outcome;
 pub use runner::{Budget, Finding, Limits, Run, execute, run};

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use lydian_domain::secrets::sha256;
 use lydian_jose::json::{Json, Kind};
 use lydian_jose::{Algorithm, Claims, Compact, JwkSet, VerifyingKey};
-use lydian_primitives::base64url;
+use lydian_primitives::{base64url, limits};
 
 use super::{keys, same_json};
 use crate::outcome::{Outcome, magnitude};
@@ -266,4 +266,15 @@ fn same_json_of(payload: &[u8], is_read: bool) {
     let json = Json::parse(payload);
     same_json::check(payload, json.as_ref());
     assert_eq!(is_read, json.is_ok_and(|json| json.root().kind() == Kind::Object));
+}
+
+/// The deepest nesting and the most members that are read, and one more of each.
+pub(crate) fn strict_json_seeds() -> Vec<Vec<u8>> {
+    let deep = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
+    let wide = |count| {
+        let members: Vec<String> = (0..count).map(|name| format!("\"{name}\":0")).collect();
+        format!("{{{}}}", members.join(",")).into_bytes()
+    };
+    let (depth, members) = (limits::JSON_DEPTH_MAX, limits::JSON_MEMBERS_MAX);
+    vec![deep(depth), deep(depth + 1), wide(members), wide(members + 1)]
 }

@@ -174,3 +174,33 @@ pub(crate) fn resource(input: &[u8]) -> Outcome {
     }
     Outcome::accepted((folded.contains("://"), folded.contains('?'), added, magnitude(text.len())))
 }
+
+/// An indicator as long as it may be, and one that an empty path makes longer than that.
+pub(crate) fn resource_seeds() -> Vec<Vec<u8>> {
+    let host = "a".repeat(2_040);
+    vec![format!("https://{host}").into_bytes(), format!("https:/{host}/").into_bytes()]
+}
+
+/// As many parameters as a form may have, and one more.
+pub(crate) fn form_seeds() -> Vec<Vec<u8>> {
+    let form = |count| -> Vec<u8> { (0..count).flat_map(|name| format!("{name}=&").into_bytes()).collect() };
+    vec![form(limits::FORM_PARAMETERS_MAX), form(limits::FORM_PARAMETERS_MAX + 1)]
+}
+
+/// As many scopes as there may be, and one more; the longest one, and a longer one.
+pub(crate) fn scope_seeds() -> Vec<Vec<u8>> {
+    let many = |count| -> Vec<u8> { (0..count).flat_map(|name| format!("{name} ").into_bytes()).collect() };
+    let long = |length| "s".repeat(length).into_bytes();
+    vec![
+        many(limits::SCOPES_MAX),
+        many(limits::SCOPES_MAX + 1),
+        long(limits::SCOPE_BYTES_MAX),
+        long(limits::SCOPE_BYTES_MAX + 1),
+    ]
+}
+
+/// The longest token, and a longer one.
+pub(crate) fn bearer_seeds() -> Vec<Vec<u8>> {
+    let token = |length| format!("Bearer {}", "t".repeat(length)).into_bytes();
+    vec![token(limits::TOKEN_BYTES_MAX), token(limits::TOKEN_BYTES_MAX + 1)]
+}
