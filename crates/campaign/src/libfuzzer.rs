@@ -54,7 +54,7 @@ fn has_nightly() -> bool {
 
 fn build(directory: &Path) -> Result<PathBuf> {
     let status = Command::new("cargo")
-        .args(["+nightly", "build", "--release", "--locked", "--target", TRIPLE])
+        .args(["+nightly", "build", "--release", "--target", TRIPLE])
         .current_dir(directory)
         .env("RUSTFLAGS", INSTRUMENTATION)
         // The variables of the cargo that started this program would bind the other one to its compiler.

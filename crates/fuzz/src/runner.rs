@@ -122,7 +122,7 @@ impl Budget {
         match self {
             Self::Executions(most) => mutations < most,
             // The clock is asked now and then only: some targets are faster than it.
-            Self::Time(most) => mutations % 16 != 0 || begin.elapsed() < most,
+            Self::Time(most) => !mutations.is_multiple_of(16) || begin.elapsed() < most,
         }
     }
 }
