@@ -83,6 +83,7 @@ fn change(input: &mut Vec<u8>, other: &[u8], words: &[&str], rng: &mut Rng) {
             input.extend_from_slice(other.get(rng.usize(0..=other.len())..).unwrap_or_default());
         }
         9 | 10 if !words.is_empty() => {
+            let at = behind_delimiter(input, at, rng);
             insert(input, at, words[rng.usize(0..words.len())].as_bytes());
         }
         11 if !words.is_empty() => {
@@ -102,6 +103,15 @@ fn change(input: &mut Vec<u8>, other: &[u8], words: &[&str], rng: &mut Rng) {
             let block = block[..block.len().min(16)].repeat(times);
             insert(input, at, &block);
         }
+    }
+}
+
+/// In half of the cases the place behind the next delimiter: there a word is more often one of the format.
+fn behind_delimiter(input: &[u8], at: usize, rng: &mut Rng) -> usize {
+    let is_delimiter = |byte: &u8| b"{[,&=: \n".contains(byte);
+    match input[at..].iter().position(is_delimiter) {
+        Some(offset) if rng.bool() => at + offset + 1,
+        _ => at,
     }
 }
 

@@ -97,7 +97,7 @@ const TARGETS: &[Target] = &[
     target!("strict_json", jose::strict_json, JSON, 16_384, jose::strict_json_seeds),
     target!("tls_files", files::tls_files, PEM, 8_192, files::tls_seeds),
     target!("token_string", tokens::token_string, &[], 128, tokens::token_string_seeds),
-    target!("verify_with_set", jose::verify_with_set, JWS, 17_000, jose::verify_with_set_seeds),
+    target!("verify_with_set", jose::verify_with_set, JWS, 17_000, jose::compact_jws_seeds),
     target!("wrapped_secret", tokens::wrapped_secret, &[], 512, tokens::wrapped_secret_seeds),
 ];
 

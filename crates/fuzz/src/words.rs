@@ -1,6 +1,11 @@
 //! Words of each format: chance alone would never write them.
 
 pub(crate) const JWS: &[&str] = &[
+    "\"crit\":[],",
+    "\"crit\":[\"x\"],\"x\":0,",
+    "\"b64\":true,",
+    "\"x\":0,",
+    "\"kid\":\"a\",",
     "\"alg\":\"none\"",
     "\"alg\":\"HS256\"",
     "\"alg\":\"ES256\"",

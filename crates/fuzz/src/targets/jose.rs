@@ -55,9 +55,26 @@ pub(crate) fn compact_jws(input: &[u8]) -> Outcome {
     Outcome::accepted((header.algorithm().name(), header.kid().is_some(), header.typ().map(str::len)))
 }
 
-/// A few tokens that are signed, in the shapes that callers send.
+/// The tokens that are signed, and their payloads and signatures behind headers that nobody signed.
 pub(crate) fn compact_jws_seeds() -> Vec<Vec<u8>> {
-    verify_with_set_seeds()
+    let headers = [
+        r#"{"alg":"none"}"#,
+        r#"{"alg":"EdDSA"}"#,
+        r#"{"alg":"EdDSA","b64":true}"#,
+        r#"{"alg":"ES256","typ":"application/at+jwt","kid":"a"}"#,
+        r#"{"alg":"ES256","crit":[]}"#,
+        r#"{"alg":"ES256","crit":["x","y"],"x":0,"y":1}"#,
+        r#"{"alg":"RS256","jwk":{"kty":"oct"},"jku":"https://a.example"}"#,
+    ];
+    let forged = |token: &Vec<u8>, header: &str| {
+        let rest = token.iter().position(|byte| *byte == b'.').unwrap_or_default();
+        [base64url::encode(header.as_bytes()).as_bytes(), &token[rest..]].concat()
+    };
+    let mut tokens = signed_tokens().to_vec();
+    tokens.extend(
+        headers.iter().zip(signed_tokens().iter().cycle()).map(|(header, token)| forged(token, header)),
+    );
+    tokens
 }
 
 /// A token against a set of keys: whatever is accepted was signed, byte for byte.
@@ -78,10 +95,6 @@ fn signing_input(token: &[u8]) -> &[u8] {
 }
 
 /// All tokens that the keys of the set ever sign here.
-pub(crate) fn verify_with_set_seeds() -> Vec<Vec<u8>> {
-    signed_tokens().to_vec()
-}
-
 fn signed_tokens() -> &'static [Vec<u8>] {
     static TOKENS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     TOKENS.get_or_init(|| {
@@ -89,20 +102,13 @@ fn signed_tokens() -> &'static [Vec<u8>] {
         let sign = |key: &lydian_jose::SigningKey, typ: &str| {
             key.sign_compact(typ, claims).expect("a small payload can be signed").into_bytes()
         };
-        let mut tokens = vec![
+        let plain = keys::ed25519().sign_compact("JWT", b"no JSON").expect("a small payload can be signed");
+        vec![
             sign(keys::ed25519(), "at+jwt"),
             sign(keys::p256(), "at+jwt"),
             sign(keys::rsa(), "JWT"),
-            keys::ed25519()
-                .sign_compact("JWT", b"no JSON")
-                .expect("a small payload can be signed")
-                .into_bytes(),
-        ];
-        // One without `kid`: the signature is then that of the wrong text, and all keys are tried.
-        let header = base64url::encode(br#"{"alg":"EdDSA"}"#);
-        let rest = tokens[0].iter().position(|byte| *byte == b'.').unwrap_or_default();
-        tokens.push([header.as_bytes(), &tokens[0][rest..]].concat());
-        tokens
+            plain.into_bytes(),
+        ]
     })
 }
 
