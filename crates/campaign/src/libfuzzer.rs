@@ -91,12 +91,13 @@ fn run_target(
             format!("-max_len={}", target.bytes_max),
             // libFuzzer takes 0 for "any seed".
             format!("-seed={}", options.seed % u64::from(u32::MAX) + 1),
-            format!("-dict={}", dictionary.display()),
             format!("-artifact_prefix={}-", target.name),
             "-timeout=2".to_owned(),
             "-rss_limit_mb=1024".to_owned(),
             "-print_final_stats=1".to_owned(),
         ])
+        // It does not take a dictionary without words.
+        .args((!target.words.is_empty()).then(|| format!("-dict={}", dictionary.display())))
         .arg(&grown)
         .output()
         .context("start the program with the instrumentation")?;
