@@ -8,13 +8,14 @@ pub mod error;
 pub mod operations;
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use lydian_service::Service;
 use lydian_service::administration::examination::Finding;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 pub use error::{ErrorKind, OperationError};
 
@@ -31,6 +32,24 @@ pub trait Host: Send + Sync + 'static {
 
     /// What there is to be found around the service.
     fn examine(&self) -> Vec<Finding>;
+
+    /// Copies the database as it is at one moment into a file in the data directory; the error is a sentence.
+    fn snapshot(&self) -> Pin<Box<dyn Future<Output = Result<SnapshotFacts, String>> + Send + '_>>;
+}
+
+/// A snapshot of the database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotFacts {
+    /// The file, in the data directory.
+    pub path: PathBuf,
+    /// The issuer identifier of the server.
+    pub issuer: Option<String>,
+    /// The version of the database's schema.
+    pub schema_version: i64,
+    /// The last position of the log that is in it.
+    pub log_position: u64,
+    /// The generation of the store.
+    pub store_generation: u8,
 }
 
 /// Performs operations.

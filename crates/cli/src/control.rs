@@ -25,6 +25,15 @@ impl Target {
         self.json
     }
 
+    /// The data directory.
+    ///
+    /// # Errors
+    ///
+    /// The exit status, after the reason was said.
+    pub(crate) fn data_directory(&self) -> Result<std::path::PathBuf, ExitCode> {
+        Ok(self.sources.load()?.data_dir)
+    }
+
     /// Performs one operation: by the server of the data directory if it runs, in this process if it is stopped.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod backup;
 mod control;
 mod doctor;
 mod explain;
@@ -33,6 +34,10 @@ enum Command {
     /// Handle APIs one at a time
     #[command(subcommand)]
     Api(records::Command<records::AddApi>),
+    /// Make a backup of a running or stopped server
+    Backup(backup::BackupArguments),
+    /// Check that a data directory or a backup is whole
+    Check(backup::CheckArguments),
     /// Handle clients one at a time
     #[command(subcommand)]
     Client(records::Command<records::AddClient>),
@@ -48,6 +53,8 @@ enum Command {
     /// Handle realms (tenants) one at a time
     #[command(subcommand)]
     Realm(records::Command<records::AddRealm>),
+    /// Restore a backup into a new data directory
+    Restore(backup::RestoreArguments),
     /// Kill a token, or everything minted so far for a grant, client, key or realm
     Revoke(revoke::Arguments),
     /// Run the authorization server.
@@ -136,11 +143,14 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Api(command) => records::run(&command),
         Command::Apply(arguments) => apply::run(&arguments),
+        Command::Backup(arguments) => backup::back_up(&arguments),
+        Command::Check(arguments) => backup::check(&arguments),
         Command::Client(command) => records::run(&command),
         Command::Config(command) => config_command(&command),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Realm(command) => records::run(&command),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::Revoke(arguments) => revoke::run(&arguments),
         Command::Serve(arguments) => serve(&arguments),
         Command::Token(command) => token::run(&command),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,13 +12,14 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use lydian_admin_api::{AdminApi, Host, Operation, OperationError, PATH_PREFIX};
-use lydian_primitives::{Clock, SystemClock};
+use lydian_admin_api::{AdminApi, Host, Operation, OperationError, PATH_PREFIX, SnapshotFacts};
+use lydian_primitives::{Clock, SystemClock, SystemEntropy};
 use lydian_service::Settings;
 use lydian_service::administration::examination::Finding;
 use lydian_storage::Unavailable;
 use tokio::net::UnixStream;
 
+use crate::backup;
 use crate::control_socket::SocketAddress;
 use crate::data_directory::DataDirectoryError;
 use crate::examination;
@@ -116,6 +118,13 @@ impl Host for CommandHost {
         let own = TlsFiles::in_directory(&self.0.join("tls"));
         let certificate = own.certificate.exists().then_some(&own);
         examination::examine(&self.0, certificate, SystemClock.now())
+    }
+
+    fn snapshot(&self) -> Pin<Box<dyn Future<Output = Result<SnapshotFacts, String>> + Send + '_>> {
+        let directory = self.0.clone();
+        // It reads the whole database: not on a thread that answers.
+        let taken = tokio::task::spawn_blocking(move || backup::take_snapshot(&directory, &SystemEntropy));
+        Box::pin(async { taken.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string()) })
     }
 }
 

@@ -12,7 +12,7 @@ use lydian_primitives::{Entropy, SecretBytes};
 use rustix::fs::{FlockOperation, flock};
 
 /// The file that holds the wrapping key.
-const WRAPPING_KEY: &str = "wrapping.key";
+pub(crate) const WRAPPING_KEY: &str = "wrapping.key";
 
 /// The file whose lock says who owns the directory.
 const LOCK: &str = "lock";
@@ -183,6 +183,21 @@ impl DataDirectory {
         // A file that stays is overwritten at the next start; there is nothing better to do about it now.
         let _ = fs::remove_file(self.path.join(name));
     }
+}
+
+/// The wrapping key of a data directory that may be another process's, for its backup.
+///
+/// # Errors
+///
+/// [`DataDirectoryError`] when it cannot be read.
+pub(crate) fn read_wrapping_key(directory: &Path) -> Result<[u8; 32], DataDirectoryError> {
+    let path = directory.join(WRAPPING_KEY);
+    let bytes = zeroize::Zeroizing::new(fs::read(&path).map_err(|error| io_error(&path, error))?);
+    bytes.as_slice().try_into().map_err(|_| DataDirectoryError::Refused {
+        path,
+        why: "it is not a wrapping key of 32 bytes; put back the file that belongs to this database"
+            .to_owned(),
+    })
 }
 
 /// Private, ours, and no link.

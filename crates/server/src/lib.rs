@@ -3,6 +3,7 @@
 //! Start with [`run::run`]. Configuration keys are one table in [`config`].
 #![forbid(unsafe_code)]
 
+pub mod backup;
 pub mod config;
 pub mod control;
 mod control_socket;

@@ -5,13 +5,14 @@ use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use lydian_admin_api::{AdminApi, CONTROL_SOCKET, Host};
+use lydian_admin_api::{AdminApi, CONTROL_SOCKET, Host, SnapshotFacts};
 use lydian_http::{Counters, Endpoints};
 use lydian_primitives::{Clock, Mint, SystemClock, SystemEntropy};
 use lydian_service::administration::examination::Finding;
@@ -21,6 +22,7 @@ use lydian_service::{HOUSEKEEPING_INTERVAL, Service, install};
 use lydian_storage::{Change, SharedStorage, Write};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::backup;
 use crate::config::Config;
 use crate::control_socket::ControlSocket;
 use crate::data_directory::{DataDirectory, DataDirectoryError, RUN_FILE};
@@ -110,6 +112,13 @@ impl Host for RunningHost {
             Finding::warning("configuration", format!("{option} is on"), "turn it off where it is not needed")
         }));
         findings
+    }
+
+    fn snapshot(&self) -> Pin<Box<dyn Future<Output = Result<SnapshotFacts, String>> + Send + '_>> {
+        let directory = self.data_directory.clone();
+        // It reads the whole database: not on a thread that answers.
+        let taken = tokio::task::spawn_blocking(move || backup::take_snapshot(&directory, &SystemEntropy));
+        Box::pin(async { taken.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string()) })
     }
 }
 

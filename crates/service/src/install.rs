@@ -10,10 +10,14 @@ use zeroize::Zeroizing;
 
 use crate::node::OpenError;
 
-const CHECK_VALUE: &str = "wrapping_key_check";
-const HANDLE_KEY: &str = "handle_key";
-const PEPPERS: &str = "peppers";
-const STORE_GENERATION: &str = "store_generation";
+/// The setting that tells under which wrapping key the store was sealed.
+pub const CHECK_VALUE: &str = "wrapping_key_check";
+/// The setting with the sealed key of handles.
+pub const HANDLE_KEY: &str = "handle_key";
+/// The setting with the sealed peppers.
+pub const PEPPERS: &str = "peppers";
+/// The setting with the generation of the store: raised by each restore.
+pub const STORE_GENERATION: &str = "store_generation";
 
 /// The issuer of the last start.
 pub const ISSUER: &str = "issuer";

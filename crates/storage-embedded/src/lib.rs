@@ -4,6 +4,7 @@
 //! an answer leaves only after the commit is durable and the observer has applied its rows of the log.
 #![forbid(unsafe_code)]
 
+pub mod backup;
 mod changes;
 mod columns;
 mod faults;
@@ -22,7 +23,7 @@ mod writer;
 
 #[doc(hidden)]
 pub use faults::{CommitFault, Faults};
-pub use open::OpenError;
+pub use open::{FILE_NAME, OpenError};
 pub use options::Options;
 pub use storage::EmbeddedStorage;
 

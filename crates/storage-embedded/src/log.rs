@@ -84,20 +84,27 @@ pub(crate) fn rows_after(connection: &Connection, seq: Seq, limit: usize) -> rus
 /// The first row written at `at` or later, by a search over the latest times, which only grow.
 pub(crate) fn position_at(connection: &Connection, at: Timestamp) -> rusqlite::Result<Seq> {
     let after_head = read_head(connection)?.position.seq.next();
-    let first: Option<i64> =
-        connection.prepare_cached("SELECT min(seq) FROM log")?.query_row([], |row| row.get(0))?;
-    let Some(first) = first else { return Ok(after_head) };
+    let ends: (Option<i64>, Option<i64>) = connection
+        .prepare_cached("SELECT (SELECT min(seq) FROM log), (SELECT max(seq) FROM log)")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (Some(first), Some(last)) = ends else { return Ok(after_head) };
     let mut low = first;
-    let mut high = after_head.as_stored();
-    let mut latest_at = connection.prepare_cached("SELECT latest_at FROM log WHERE seq = ?1")?;
+    let mut high = last + 1;
+    // The first row from a number on: a restore leaves a gap, where the log goes on far ahead.
+    let sql = "SELECT seq, latest_at FROM log WHERE seq >= ?1 ORDER BY seq LIMIT 1";
+    let mut row_from = connection.prepare_cached(sql)?;
     while low < high {
         let middle = low + (high - low) / 2;
-        let found: i64 = latest_at.query_row([middle], |row| row.get(0))?;
-        if found >= at.as_stored() {
+        let (seq, latest_at): (i64, i64) =
+            row_from.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if latest_at >= at.as_stored() {
             high = middle;
         } else {
-            low = middle + 1;
+            low = seq + 1;
         }
+    }
+    if low > last {
+        return Ok(after_head);
     }
     Ok(Seq::from_stored(low))
 }

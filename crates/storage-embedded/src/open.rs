@@ -11,7 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 /// The name of the database within the data directory.
-pub(crate) const FILE_NAME: &str = "lydian.db";
+pub const FILE_NAME: &str = "lydian.db";
 
 /// Marks the file as ours (`PRAGMA application_id`): "Lydi".
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"Lydi");
@@ -285,7 +285,7 @@ fn check_health(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     if finding == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.to_owned(), finding }) }
 }
 
-fn classify(path: &Path, error: rusqlite::Error) -> OpenError {
+pub(crate) fn classify(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => OpenError::NotOurs { path },

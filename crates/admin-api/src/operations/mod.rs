@@ -1,6 +1,7 @@
 //! The table of operations, and how one is found by its name.
 
 pub mod apply;
+pub mod backup;
 pub mod doctor;
 pub mod explain;
 pub mod records;
@@ -31,6 +32,7 @@ macro_rules! operations {
 
 operations! {
     apply::Apply,
+    backup::Snapshot,
     doctor::Doctor,
     explain::Explain,
     records::Add,
