@@ -205,6 +205,16 @@ impl Server {
         Self { child, stdout, stderr: Arc::default(), data: place.data() }
     }
 
+    /// The data directory, where it is not the place's own.
+    pub(crate) fn set_data(&mut self, data: PathBuf) {
+        self.data = data;
+    }
+
+    /// Whether it has closed its output: it has ended, or is about to.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stdout.state.lock().unwrap().1
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
