@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use comfy_table::{Table, presets};
 
+use crate::mutations;
 use crate::run::{Options, Report};
 
 /// A campaign.
@@ -21,7 +22,14 @@ struct Campaign {
 }
 
 /// All campaigns, in alphabetical order.
-const CAMPAIGNS: &[Campaign] = &[];
+const CAMPAIGNS: &[Campaign] = &[Campaign {
+    name: "mutations",
+    what: "small mistakes in the code, each of which a named test must find",
+    gate: "all mutations fit the code, and their tests exist",
+    full: "all mutations applied, one by one",
+    beside_others: true,
+    run: mutations::run,
+}];
 
 /// The table for people.
 pub(crate) fn list() -> String {

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod campaigns;
+mod mutations;
 mod run;
 mod server;
 
