@@ -33,7 +33,9 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     let mut report = Report::default();
     report.figure("mutations", mutations.len());
     for mutation in &mutations {
-        report.violations.extend(mutation.misfits(&root).map(|misfit| format!("{}: {misfit}", mutation.name)));
+        report
+            .violations
+            .extend(mutation.misfits(&root).map(|misfit| format!("{}: {misfit}", mutation.name)));
     }
     if options.size == Size::Gate || !report.violations.is_empty() {
         return Ok(report);
