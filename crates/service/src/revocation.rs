@@ -36,7 +36,12 @@ impl Service {
                 Found::Access(facts) => {
                     let token = &facts.token;
                     let revocation = revoke::revoke(client.client(), Inspected::Access(token))?;
-                    (revocation, token.revoked_at, token.expires_at, token.coordinates())
+                    // The row of an access token says nothing about its family.
+                    let marked = match revocation {
+                        Revocation::Grant(_) => None,
+                        Revocation::Token { .. } => token.revoked_at,
+                    };
+                    (revocation, marked, token.expires_at, token.coordinates())
                 }
                 Found::Refresh(stored) => {
                     let token = &stored.token;
