@@ -6,8 +6,21 @@ use lydian_domain::Client;
 use lydian_primitives::Clock;
 use lydian_revocation::{Event, Link, LogRow, RecordKind};
 use lydian_test_kit::TestServer;
-use lydian_test_kit::fixtures::APP;
+use lydian_test_kit::fixtures::{API, APP};
 use lydian_test_kit::seed::{LogObserver, Record};
+
+#[tokio::test]
+async fn while_the_outcome_of_a_commit_is_unknown_nothing_is_answered() {
+    let server = TestServer::start().await;
+    let token = server.issue(APP, API).await;
+    server.introspect(APP, &token).await.active();
+    server.service.node().lost_track();
+    for reply in [server.introspect(APP, &token).await, server.revoke(APP, &token).await] {
+        reply.refused(503, "temporarily_unavailable");
+    }
+    server.service.node().caught_up();
+    server.introspect(APP, &token).await.active();
+}
 
 #[tokio::test]
 async fn a_position_that_is_seen_comes_after_the_records_of_its_rows() {
