@@ -13,7 +13,7 @@ use lydian_domain::{
     AccessToken, Audience, ClientId, GrantId, Realm, RealmId, RealmName, TokenForm, TokenId,
 };
 use lydian_oauth_types::ScopeSet;
-use lydian_primitives::{Hour, Timestamp, limits};
+use lydian_primitives::{Timestamp, limits};
 use lydian_revocation::{CutKind, LogRow, Seq};
 use lydian_storage::{ApplyError, Change, LogObserver, ReadStorage, Record, Storage, Write};
 use parking_lot::{Condvar, Mutex};
@@ -150,11 +150,11 @@ async fn a_database_that_is_one_step_newer_is_refused_too() {
     let directory = directory();
     open(directory.path()).close().await.unwrap();
     let file = tool(directory.path());
-    let ours: usize = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    let ours: u32 = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     file.pragma_update(None, "user_version", ours + 1).unwrap();
     drop(file);
     match refused(directory.path()) {
-        OpenError::Newer { found, known, .. } => assert_eq!((found, known), (ours + 1, ours)),
+        OpenError::Newer { found, known, .. } => assert_eq!((found, known), (ours as usize + 1, ours as usize)),
         other => panic!("{other:?}"),
     }
 }
@@ -556,6 +556,6 @@ async fn a_filled_store_serves_and_never_hands_out_the_numbers_again() {
     assert_eq!(storage.head().await.unwrap().seq, Seq::from_number(1_000));
     assert_eq!(storage.log_after(Seq::from_number(998), 10).await.unwrap().len(), 2);
     assert_eq!(storage.apply(change(vec![put_realm()])).await.unwrap().seq, Seq::from_number(1_001));
-    let never = storage.allocate_sequences(Hour::NEVER, 1).await.unwrap();
+    let never = storage.allocate_sequences(lydian_primitives::Hour::NEVER, 1).await.unwrap();
     assert_eq!(never, 0);
 }
