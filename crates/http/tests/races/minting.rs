@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use lydian_domain::Client;
 use lydian_primitives::{BootInstant, Clock, ManualClock, Timestamp};
 use lydian_revocation::CutKind;
-use lydian_test_kit::TestServer;
 use lydian_test_kit::fixtures::{API, APP, AUDITOR, BARE_API, JWT_API};
 use lydian_test_kit::seed::{self, Change, Write};
+use lydian_test_kit::{Reply, TestServer, WatchedStorage};
 
 /// Which reading of the clock is the step that something comes in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,15 +81,35 @@ async fn a_client_that_is_cut_while_its_token_is_minted_has_no_token_that_outliv
             *plan.lock().unwrap() = Some((reading, Box::new(move || disable(&disabled))));
             let reply = server.send(TestServer::token_request(APP).parameter("resource", audience)).await;
             assert!(plan.lock().unwrap().is_none(), "the client was disabled in between");
-            let client = app(&server);
-            let enabled = Client { enabled: true, version: client.version + 1, ..client };
-            seed::put(&server, vec![Write::PutClient(enabled)]).await;
-            if reply.status == 200 {
-                let token = reply.json()["access_token"].as_str().unwrap().to_owned();
-                server.introspect(AUDITOR, &token).await.inactive();
-            } else {
-                reply.refused(401, "invalid_client");
-            }
+            check_cut(&server, reply).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn a_cut_between_the_decision_and_the_minting_reaches_the_token() {
+    for audience in [API, JWT_API, BARE_API] {
+        let plain = Arc::new(TestServer::start().await);
+        let watched = WatchedStorage::over(Arc::clone(&plain.storage));
+        let server = plain.through(Arc::clone(&watched) as _);
+        // The first thing that minting does is to look for the grant.
+        let disabled = Arc::clone(&plain);
+        watched.interrupt(move || disable(&disabled));
+        let reply = server.send(TestServer::token_request(APP).parameter("resource", audience)).await;
+        assert!(!app(&server).enabled, "the client was disabled in between");
+        check_cut(&server, reply).await;
+    }
+}
+
+/// Whatever was answered while the client was disabled and cut: once it is enabled again, no token of it is active.
+async fn check_cut(server: &TestServer, reply: Reply) {
+    let client = app(server);
+    let enabled = Client { enabled: true, version: client.version + 1, ..client };
+    seed::put(server, vec![Write::PutClient(enabled)]).await;
+    if reply.status == 200 {
+        let token = reply.json()["access_token"].as_str().unwrap().to_owned();
+        server.introspect(AUDITOR, &token).await.inactive();
+    } else {
+        reply.refused(401, "invalid_client");
     }
 }
