@@ -23,6 +23,18 @@ async fn while_the_outcome_of_a_commit_is_unknown_nothing_is_answered() {
 }
 
 #[tokio::test]
+async fn a_gap_in_the_log_ends_all_answers() {
+    let server = TestServer::start().await;
+    let token = server.issue(APP, API).await;
+    let node = server.service.node();
+    let event = Event::UserChanged { user: 1 };
+    let seq = node.ledger().applied().seq.next().next();
+    let row = LogRow { seq, link: Link::from_bits(1), event_id: 1, at: server.clock.now(), event };
+    node.committed(&[row], Vec::new());
+    server.introspect(APP, &token).await.refused(503, "temporarily_unavailable");
+}
+
+#[tokio::test]
 async fn a_position_that_is_seen_comes_after_the_records_of_its_rows() {
     let server = TestServer::start().await;
     let node = server.service.node();
