@@ -154,7 +154,9 @@ async fn a_database_that_is_one_step_newer_is_refused_too() {
     file.pragma_update(None, "user_version", ours + 1).unwrap();
     drop(file);
     match refused(directory.path()) {
-        OpenError::Newer { found, known, .. } => assert_eq!((found, known), (ours as usize + 1, ours as usize)),
+        OpenError::Newer { found, known, .. } => {
+            assert_eq!((found, known), (ours as usize + 1, ours as usize))
+        }
         other => panic!("{other:?}"),
     }
 }
