@@ -3,27 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use lydian_server::offline::OpenStore;
-use lydian_service::Settings;
-use lydian_service::apply::{self, ApplyDocumentError, Document, Outcome, Verdict};
+use lydian_admin_api::operations::apply::{Applied, Apply};
+use lydian_server::control::Absent;
+use lydian_service::apply::{self, ApplyDocumentError, Document};
 
-use crate::Sources;
+use crate::control::Target;
 use crate::output;
 
 /// The arguments of `lydian apply`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    sources: Sources,
+    target: Target,
     /// The file that says which realms, APIs and clients there are
     #[arg(short, long, value_name = "FILE")]
     file: PathBuf,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// Answer in JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// Runs the command.
@@ -33,27 +30,9 @@ pub(crate) struct Arguments {
 /// The exit status, after the reason was said.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     let document = read(&arguments.file).map_err(|error| output::failed("read the file", &error))?;
-    let config = arguments.sources.load()?;
-    let runtime = output::runtime(1)?;
-    let outcome = runtime.block_on(async {
-        let settings = |issuer: Option<String>| {
-            Settings::with_issuer(issuer.unwrap_or_else(|| "https://localhost:9443".to_owned()))
-        };
-        let store = OpenStore::open(&config.data_dir, settings)
-            .await
-            .map_err(|error| output::failed("open the store", &error))?;
-        let outcome = store.service.apply_document(&document, arguments.dry_run).await;
-        let closed = store.close().await;
-        let outcome = outcome.map_err(|error| output::failed("apply the file", &error))?;
-        closed.map_err(|error| output::failed("close the store", &error))?;
-        Ok::<Outcome, ExitCode>(outcome)
-    })?;
-    output::print(&if arguments.json {
-        json(&outcome, arguments.dry_run)
-    } else {
-        text(&outcome, arguments.dry_run)
-    })?;
-    Ok(ExitCode::SUCCESS)
+    let operation = Apply { document, dry_run: arguments.dry_run };
+    let outcome = arguments.target.perform("apply the file", Absent::Make, operation)?;
+    arguments.target.show(&outcome, || text(&outcome, arguments.dry_run))
 }
 
 /// Reads the document, and the secrets that it names by file.
@@ -76,16 +55,16 @@ fn read(path: &Path) -> Result<Document, ApplyDocumentError> {
     Ok(document)
 }
 
-fn text(outcome: &Outcome, dry_run: bool) -> String {
+/// The outcome for people.
+pub(crate) fn text(outcome: &Applied, dry_run: bool) -> String {
     let rows: Vec<Vec<String>> = outcome
-        .lines
+        .records
         .iter()
-        .map(|line| vec![line.verdict.to_string(), line.record.clone(), line.differences.join("; ")])
+        .map(|line| vec![line.verdict.clone(), line.record.clone(), line.differences.join("; ")])
         .collect();
     let mut text = output::table(&["what", "record", "differences"], &rows);
-    let count = |verdict| outcome.lines.iter().filter(|line| line.verdict == verdict).count();
-    let (made, changed, unchanged) =
-        (count(Verdict::Made), count(Verdict::Changed), count(Verdict::Unchanged));
+    let count = |verdict| outcome.records.iter().filter(|line| line.verdict == verdict).count();
+    let (made, changed, unchanged) = (count("made"), count("changed"), count("unchanged"));
     text.push_str(&format!("\n\n{made} made, {changed} changed, {unchanged} unchanged"));
     if dry_run {
         text.push_str(" (dry run: nothing was written)");
@@ -95,37 +74,10 @@ fn text(outcome: &Outcome, dry_run: bool) -> String {
         let rows: Vec<Vec<String>> = outcome
             .secrets
             .iter()
-            .map(|made| vec![made.realm.to_string(), made.client_id.clone(), made.secret.expose().to_owned()])
+            .map(|made| vec![made.realm.clone(), made.client_id.clone(), made.client_secret.clone()])
             .collect();
         text.push_str("\n\nThese secrets are shown this once; keep them now.\n\n");
         text.push_str(&output::table(&["realm", "client_id", "client_secret"], &rows));
     }
     text
-}
-
-fn json(outcome: &Outcome, dry_run: bool) -> String {
-    let lines: Vec<_> = outcome
-        .lines
-        .iter()
-        .map(|line| {
-            serde_json::json!({
-                "verdict": line.verdict.to_string(),
-                "record": line.record,
-                "differences": line.differences,
-            })
-        })
-        .collect();
-    // The secrets of a dry run will never be: the real run makes others.
-    let secrets = if dry_run { &[] } else { outcome.secrets.as_slice() };
-    let secrets: Vec<_> = secrets
-        .iter()
-        .map(|made| {
-            serde_json::json!({
-                "realm": made.realm.as_str(),
-                "client_id": made.client_id,
-                "client_secret": made.secret.expose(),
-            })
-        })
-        .collect();
-    serde_json::json!({ "records": lines, "secrets": secrets }).to_string()
 }

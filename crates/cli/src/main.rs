@@ -1,10 +1,16 @@
-//! The `lydian` command: `serve`, `apply`, `config`.
+//! The `lydian` command: the server, and what administrators do with it.
 //!
 //! Exit status: 0 done, 1 refused or failed, 2 wrong usage.
 #![forbid(unsafe_code)]
 
 mod apply;
+mod control;
+mod doctor;
+mod explain;
 mod output;
+mod records;
+mod revoke;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,13 +30,31 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Create and change realms, APIs and clients as a file says. Works on a stopped server's data directory.
+    /// Handle APIs one at a time
+    #[command(subcommand)]
+    Api(records::Command<records::AddApi>),
+    /// Handle clients one at a time
+    #[command(subcommand)]
+    Client(records::Command<records::AddClient>),
+    /// Create and change realms, APIs and clients as a file says
     Apply(apply::Arguments),
     /// Check or print the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look at everything that can be looked at, and say what to do
+    Doctor(doctor::Arguments),
+    /// Say why a token is or is not active, by which event, for whom
+    Explain(explain::Arguments),
+    /// Handle realms (tenants) one at a time
+    #[command(subcommand)]
+    Realm(records::Command<records::AddRealm>),
+    /// Kill a token, or everything minted so far for a grant, client, key or realm
+    Revoke(revoke::Arguments),
     /// Run the authorization server.
     Serve(ServeArguments),
+    /// Look at a token
+    #[command(subcommand)]
+    Token(token::Command),
 }
 
 #[derive(Subcommand)]
@@ -110,9 +134,16 @@ fn load(flags: &Flags) -> Result<Config, ExitCode> {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
+        Command::Api(command) => records::run(&command),
         Command::Apply(arguments) => apply::run(&arguments),
+        Command::Client(command) => records::run(&command),
         Command::Config(command) => config_command(&command),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Realm(command) => records::run(&command),
+        Command::Revoke(arguments) => revoke::run(&arguments),
         Command::Serve(arguments) => serve(&arguments),
+        Command::Token(command) => token::run(&command),
     };
     outcome.unwrap_or_else(|code| code)
 }

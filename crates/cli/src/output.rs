@@ -60,6 +60,14 @@ pub(crate) fn runtime(worker_threads: usize) -> Result<tokio::runtime::Runtime, 
     builder.enable_all().build().map_err(|error| failed("start its threads", &error))
 }
 
+/// An instant for people (RFC 3339), from seconds since 1970.
+pub(crate) fn instant(seconds: u64) -> String {
+    /// 9999-12-31T23:59:59Z, the last instant that the form can say.
+    const LAST: u64 = 253_402_300_799;
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds.min(LAST));
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
 /// A table with a head, its columns as wide as their widest cell.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lydian_oauth_types::{ScopeSet, words};
 use lydian_primitives::{Timestamp, limits};
-use lydian_revocation::{Death, Seq, View};
+use lydian_revocation::{CutKind, Death, Seq, View};
 
 use crate::records::{
     AccessToken, Api, Audience, Client, ClientId, Grant, KeyState, RealmId, RefreshToken, Session,
@@ -46,6 +46,36 @@ pub enum Inactive {
     Unknown,
     /// Its user is disabled.
     UserDisabled,
+}
+
+impl Inactive {
+    /// Its stable word, for programs and explanations.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::ApiGone => "api_gone",
+            Self::ClientGone => "client_gone",
+            Self::Dead(Death::Cut(kind, _)) => match kind {
+                CutKind::Client => "cut_client",
+                CutKind::Grant => "cut_grant",
+                CutKind::Key => "cut_key",
+                CutKind::Realm => "cut_realm",
+                CutKind::Session => "cut_session",
+                CutKind::User => "cut_user",
+            },
+            Self::Dead(Death::Revoked(_)) => "revoked",
+            Self::Expired => "expired",
+            Self::KeyGone => "key_retired",
+            Self::MarkedDead(_) => "marked_dead",
+            Self::NotForCaller => "not_for_caller",
+            Self::NotYetValid => "not_yet_valid",
+            Self::ParentMissing => "parent_missing",
+            Self::RefreshTokenReplaced => "refresh_token_replaced",
+            Self::RefreshTokenIdle => "refresh_token_idle",
+            Self::SessionOver => "session_over",
+            Self::Unknown => "unknown",
+            Self::UserDisabled => "user_disabled",
+        }
+    }
 }
 
 /// A token with the facts that answers show.
@@ -133,10 +163,7 @@ pub fn introspect<'a>(
     world: &World<'_>,
 ) -> Result<Visible<'a>, Inactive> {
     let sight = sight(caller, &token).ok_or(Inactive::NotForCaller)?;
-    match token {
-        Inspected::Access(access) => is_good(access, world)?,
-        Inspected::Refresh(refresh) => refresh_token_is_good(refresh, world)?,
-    }
+    is_good(token, world)?;
     let scope = match (sight, token) {
         (Sight::Whole, Inspected::Access(access)) => Cow::Borrowed(&access.scope),
         (Sight::Whole, Inspected::Refresh(refresh)) => Cow::Borrowed(&refresh.scope),
@@ -146,12 +173,19 @@ pub fn introspect<'a>(
     Ok(Visible { token, scope })
 }
 
-/// Whether an access token is good now, whoever asks.
+/// Whether a token is good now, whoever asks.
 ///
 /// # Errors
 ///
 /// [`Inactive`], first cause first.
-pub fn is_good(token: &AccessToken, world: &World<'_>) -> Result<(), Inactive> {
+pub fn is_good(token: Inspected<'_>, world: &World<'_>) -> Result<(), Inactive> {
+    match token {
+        Inspected::Access(access) => access_token_is_good(access, world),
+        Inspected::Refresh(refresh) => refresh_token_is_good(refresh, world),
+    }
+}
+
+fn access_token_is_good(token: &AccessToken, world: &World<'_>) -> Result<(), Inactive> {
     is_its_time(token.issued_at, token.expires_at, world.now)?;
     if let Some(death) = world.view.death_of(&token.coordinates()) {
         return Err(Inactive::Dead(death));

@@ -21,6 +21,8 @@ pub const JWKS_BYTES_MAX: usize = 512 * 1024;
 
 /// Largest request body on the public listener, in bytes.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The longest body of an administrator's operation (S25).
+pub const ADMIN_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Largest request head (request line and header fields), in bytes.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Most header fields of one request.

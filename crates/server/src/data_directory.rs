@@ -3,9 +3,10 @@
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use lydian_admin_api::CONTROL_SOCKET;
 use lydian_domain::secrets::WrappingKey;
 use lydian_primitives::{Entropy, SecretBytes};
 use rustix::fs::{FlockOperation, flock};
@@ -200,6 +201,10 @@ fn check(path: &Path, is_directory: bool) -> Result<(), DataDirectoryError> {
             "it belongs to user {}, and this process runs as {me}; change the owner",
             metadata.uid()
         ));
+    }
+    // The local socket of a server that was killed: made anew at each start, and guarded by the mode of the directory.
+    if metadata.file_type().is_socket() && path.file_name().is_some_and(|name| name == CONTROL_SOCKET) {
+        return Ok(());
     }
     let mode = metadata.permissions().mode() & 0o777;
     let allowed = if metadata.is_dir() { 0o700 } else { 0o600 };

@@ -4,8 +4,11 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod control;
+mod control_socket;
 pub mod data_directory;
 pub mod demo;
+mod examination;
 pub mod listener;
 pub mod offline;
 pub mod operations;

@@ -11,8 +11,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use lydian_admin_api::{AdminApi, CONTROL_SOCKET, Host};
 use lydian_http::{Counters, Endpoints};
 use lydian_primitives::{Clock, Mint, SystemClock, SystemEntropy};
+use lydian_service::administration::examination::Finding;
 use lydian_service::apply::ApplyDocumentError;
 use lydian_service::forgetting::Housekeeper;
 use lydian_service::{HOUSEKEEPING_INTERVAL, Service, install};
@@ -20,8 +22,10 @@ use lydian_storage::{Change, SharedStorage, Write};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
+use crate::control_socket::ControlSocket;
 use crate::data_directory::{DataDirectory, DataDirectoryError, RUN_FILE};
 use crate::demo::{DEMO_FILE, Demo};
+use crate::examination;
 use crate::listener::{
     self, ConnectionInfo, Drained, ListenerMetrics, ListenerSettings, Responder, Shutdown, ShutdownSignal,
 };
@@ -85,6 +89,28 @@ impl From<DataDirectoryError> for RunError {
 pub struct RunOptions {
     /// Whether the fixtures of the demo are made.
     pub demo: bool,
+}
+
+/// The process around a running service.
+struct RunningHost {
+    data_directory: PathBuf,
+    certificate: Option<TlsFiles>,
+    insecure_options: Vec<&'static str>,
+}
+
+impl Host for RunningHost {
+    fn data_directory(&self) -> &Path {
+        &self.data_directory
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        let mut findings =
+            examination::examine(&self.data_directory, self.certificate.as_ref(), SystemClock.now());
+        findings.extend(self.insecure_options.iter().map(|option| {
+            Finding::warning("configuration", format!("{option} is on"), "turn it off where it is not needed")
+        }));
+        findings
+    }
 }
 
 /// The endpoints behind the public listener.
@@ -197,6 +223,17 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
     ));
     let housekeeping =
         tokio::spawn(keep_house(Arc::clone(&store.service), operations, tls.clone(), signal.clone()));
+    let control = ControlSocket::bind(store.directory.path()).map_err(|source| {
+        let path = store.directory.path().join(CONTROL_SOCKET);
+        RunError::DataDirectory(DataDirectoryError::Io { path, source })
+    })?;
+    let host = RunningHost {
+        data_directory: store.directory.path().to_owned(),
+        certificate: tls.as_ref().map(|tls| tls.files.clone()),
+        insecure_options: config.insecure_options(),
+    };
+    let api = Arc::new(AdminApi::new(Arc::clone(&store.service), Arc::new(host)));
+    let control = tokio::spawn(control.serve(api, signal.clone()));
     let signals = tokio::spawn(signals.follow(shutdown, tls));
 
     store
@@ -214,6 +251,7 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
         Drained::AtOnce { connections } => tracing::warn!(connections, "stopped at once"),
     }
     joined(metrics.await)?;
+    control.await.map_err(io::Error::other)?;
     signals.abort();
     housekeeping.abort();
     // An aborted task still runs until its next await: the store closes after it.

@@ -380,6 +380,36 @@ fn is_dns_name(name: &str) -> bool {
         })
 }
 
+/// Whether the certificate of these files is within its dates at this time.
+///
+/// # Errors
+///
+/// [`TlsError`] when the files cannot be used.
+pub fn is_valid_at(files: &TlsFiles, time: Timestamp) -> Result<bool, TlsError> {
+    load_certified_key(files, &default_provider())?;
+    let der = CertificateDer::from_pem_slice(&read(&files.certificate)?);
+    let Ok(der) = der else { return Ok(false) };
+    let (Ok(end_entity), Ok(anchor)) = (EndEntityCert::try_from(&der), anchor_from_trusted_cert(&der)) else {
+        return Ok(false);
+    };
+    let time = UnixTime::since_unix_epoch(Duration::from_secs(time.as_unix_seconds()));
+    let anchors = [anchor];
+    let verified = end_entity.verify_for_usage(
+        default_provider().signature_verification_algorithms.all,
+        &anchors,
+        &[],
+        time,
+        KeyUsage::server_auth(),
+        None,
+        None,
+    );
+    // The dates are looked at before the issuer: who signed it, only clients can judge.
+    Ok(!matches!(
+        verified.err(),
+        Some(webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. })
+    ))
+}
+
 /// Whether these files are our own and no longer good enough. An operator's are never ours to judge.
 fn must_be_renewed(files: &TlsFiles, now: Timestamp) -> Result<bool, TlsError> {
     let Ok(certificate) = CertificateDer::from_pem_slice(&read(&files.certificate)?) else {

@@ -11,6 +11,7 @@ use lydian_domain::{
 use lydian_jose::{Algorithm, JwkSet, SigningKey};
 use lydian_oauth_types::metadata::ServerMetadata;
 use lydian_oauth_types::{ClientAuthMethod, GrantType, ResourceIndicator, ScopeSet, words};
+use lydian_revocation::RecordKind;
 use lydian_storage::Record;
 
 use crate::install::key_label;
@@ -84,8 +85,18 @@ impl Directory {
     #[must_use]
     pub fn with_records(&self, environment: &DirectoryEnvironment, records: Vec<Record>) -> Self {
         let mut drafts: HashMap<RealmId, Draft> = HashMap::new();
+        let mut removed_realms = Vec::new();
         for record in records {
             let realm = match &record {
+                Record::Removed { kind: RecordKind::Realm, id } => {
+                    removed_realms.push(RealmId::from_number(*id));
+                    continue;
+                }
+                Record::Removed { kind, id } => match self.realm_of(*kind, *id) {
+                    Some(realm) => realm,
+                    // It was never published here, or its realm went before it.
+                    None => continue,
+                },
                 Record::Api(api) => api.realm,
                 Record::Client(client) => client.realm,
                 Record::Key(key) => key.realm,
@@ -102,7 +113,26 @@ impl Directory {
             };
             directory.put(Arc::new(state));
         }
+        removed_realms.into_iter().for_each(|realm| directory.remove(realm));
         directory
+    }
+
+    /// The realm to which a record belongs.
+    fn realm_of(&self, kind: RecordKind, id: u64) -> Option<RealmId> {
+        let holds = |state: &&Arc<RealmState>| match kind {
+            RecordKind::Api => state.apis.contains_key(&ApiId::from_number(id)),
+            RecordKind::Client => state.clients.contains_key(&ClientId::from_number(id)),
+            RecordKind::Key => state.keys.contains_key(&KeyId::from_number(id)),
+            RecordKind::Realm => state.realm.id == RealmId::from_number(id),
+        };
+        self.by_id.values().find(holds).map(|state| state.realm.id)
+    }
+
+    fn remove(&mut self, realm: RealmId) {
+        if let Some(state) = self.by_id.remove(&realm) {
+            self.by_name.remove(state.realm.name.as_str());
+            self.default_realm = self.default_realm.take().filter(|default| default.realm.id != realm);
+        }
     }
 
     /// The realm at `/oauth2/...`, while it is enabled.
@@ -262,6 +292,18 @@ impl Draft {
             Record::Client(client) => self.put_client(client),
             Record::Key(record) => self.put_key(record, environment),
             Record::Realm(realm) => self.realm = Some(realm),
+            Record::Removed { kind: RecordKind::Api, id } => drop(self.apis.remove(&ApiId::from_number(id))),
+            Record::Removed { kind: RecordKind::Client, id } => self.remove_client(ClientId::from_number(id)),
+            Record::Removed { kind: RecordKind::Key, id } => drop(self.keys.remove(&KeyId::from_number(id))),
+            // The whole realm goes at once, and no draft of it is made.
+            Record::Removed { kind: RecordKind::Realm, .. } => {}
+        }
+    }
+
+    fn remove_client(&mut self, id: ClientId) {
+        self.client_keys.remove(&id);
+        if let Some(client) = self.clients.remove(&id) {
+            self.clients_by_name.remove(&client.client_id);
         }
     }
 

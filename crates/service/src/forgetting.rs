@@ -113,6 +113,8 @@ impl Housekeeper {
         service.failed_authentications.sweep(boot_now);
         service.unknown_tokens.sweep(boot_now);
         service.write_issued_counts().await?;
+        // A deletion that was interrupted left rows behind.
+        service.sweep_orphans().await?;
         let stored = read_mark(&*service.storage).await?;
         let mark = stored.unwrap_or_else(|| service.node.mark());
         // A mark that is not stored yet begins at the time of this start.
@@ -131,6 +133,15 @@ impl Housekeeper {
 }
 
 impl Service {
+    /// Moves the mark ahead to this time, by an administrator's word.
+    pub(crate) async fn move_mark_to(&self, to: Timestamp) -> Result<(), Unavailable> {
+        let stored = read_mark(&*self.storage).await?;
+        if stored.is_some_and(|mark| to <= mark) {
+            return Ok(());
+        }
+        self.move_mark(stored, to).await
+    }
+
     async fn move_mark(&self, from: Option<Timestamp>, to: Timestamp) -> Result<(), Unavailable> {
         let bytes = |mark: Timestamp| mark.as_unix_seconds().to_le_bytes().to_vec();
         let change = Change {

@@ -63,17 +63,30 @@ impl Service {
         moment: &Moment,
         render: impl FnOnce(Result<&ActiveToken<'_>, Inactive>) -> R,
     ) -> Result<R, ServiceError> {
-        match self.find_token_for(caller.client(), realm, token, hint, moment).await? {
+        let found = self.find_token_for(caller.client(), realm, token, hint, moment).await?;
+        self.introspect_found(realm, caller.client(), &found, moment, render).await
+    }
+
+    /// Decides over a token that was found, for one caller.
+    pub(crate) async fn introspect_found<R>(
+        &self,
+        realm: &Arc<RealmState>,
+        caller: &Client,
+        found: &Found,
+        moment: &Moment,
+        render: impl FnOnce(Result<&ActiveToken<'_>, Inactive>) -> R,
+    ) -> Result<R, ServiceError> {
+        match found {
             Found::Unknown => Ok(render(Err(Inactive::Unknown))),
-            Found::Access(facts) => self.introspect_access_token(realm, caller, &facts, moment, render).await,
-            Found::Refresh(stored) => self.introspect_refresh_token(realm, caller, &stored, moment, render),
+            Found::Access(facts) => self.introspect_access_token(realm, caller, facts, moment, render).await,
+            Found::Refresh(stored) => self.introspect_refresh_token(realm, caller, stored, moment, render),
         }
     }
 
     async fn introspect_access_token<R>(
         &self,
         realm: &Arc<RealmState>,
-        caller: &AuthenticatedClient,
+        caller: &Client,
         facts: &Facts,
         moment: &Moment,
         render: impl FnOnce(Result<&ActiveToken<'_>, Inactive>) -> R,
@@ -89,7 +102,7 @@ impl Service {
             parents.as_ref().map(rows),
             moment,
         )?;
-        Ok(match introspect::introspect(caller.client(), Inspected::Access(token), &world) {
+        Ok(match introspect::introspect(caller, Inspected::Access(token), &world) {
             Err(inactive) => render(Err(inactive)),
             Ok(visible) => match client {
                 None => render(Err(Inactive::ClientGone)),
@@ -110,23 +123,15 @@ impl Service {
     fn introspect_refresh_token<R>(
         &self,
         realm: &Arc<RealmState>,
-        caller: &AuthenticatedClient,
+        caller: &Client,
         stored: &StoredRefreshToken,
         moment: &Moment,
         render: impl FnOnce(Result<&ActiveToken<'_>, Inactive>) -> R,
     ) -> Result<R, ServiceError> {
         let token = &stored.token;
         let client = realm.client(token.client);
-        let world = World {
-            view: self.view(moment.boot_now)?,
-            now: moment.now,
-            realm_cut_at: realm.realm.cut_at,
-            client: client.map(|client| &**client),
-            api: None,
-            key: None,
-            parents: Some(rows(&stored.parents)),
-        };
-        Ok(match (introspect::introspect(caller.client(), Inspected::Refresh(token), &world), client) {
+        let world = self.world_of_refresh_token(realm, stored, moment)?;
+        Ok(match (introspect::introspect(caller, Inspected::Refresh(token), &world), client) {
             (Err(inactive), _) => render(Err(inactive)),
             (Ok(_), None) => render(Err(Inactive::ClientGone)),
             (Ok(visible), Some(client)) => {
@@ -157,7 +162,41 @@ impl Service {
         let client = realm.client(token.client).map(|client| &**client);
         let parents = parents.as_ref().map(rows);
         let world = self.world(realm, token, client, self.api_of(realm, token), parents, moment)?;
-        Ok(introspect::is_good(token, &world))
+        Ok(introspect::is_good(Inspected::Access(token), &world))
+    }
+
+    /// Whether a token that was found is good now, whoever asks.
+    pub(crate) async fn judge_found(
+        &self,
+        realm: &Arc<RealmState>,
+        found: &Found,
+        moment: &Moment,
+    ) -> Result<Result<(), Inactive>, ServiceError> {
+        match found {
+            Found::Unknown => Ok(Err(Inactive::Unknown)),
+            Found::Access(facts) => self.judge_access_token(realm, facts, moment).await,
+            Found::Refresh(stored) => {
+                let world = self.world_of_refresh_token(realm, stored, moment)?;
+                Ok(introspect::is_good(Inspected::Refresh(&stored.token), &world))
+            }
+        }
+    }
+
+    fn world_of_refresh_token<'a>(
+        &'a self,
+        realm: &'a RealmState,
+        stored: &'a StoredRefreshToken,
+        moment: &Moment,
+    ) -> Result<World<'a>, ServiceError> {
+        Ok(World {
+            view: self.view(moment.boot_now)?,
+            now: moment.now,
+            realm_cut_at: realm.realm.cut_at,
+            client: realm.client(stored.token.client).map(|client| &**client),
+            api: None,
+            key: None,
+            parents: Some(rows(&stored.parents)),
+        })
     }
 
     /// The state of the world at the instant of the request: the lease at that instant, the ledger as it is now.
@@ -218,7 +257,7 @@ impl Service {
     }
 
     /// Finds a token of ours by its string. Its form decides where the search begins; the hint changes nothing (RFC 7662 §2.1).
-    async fn find_token(
+    pub(crate) async fn find_token(
         &self,
         realm: &Arc<RealmState>,
         token: &str,
@@ -431,7 +470,7 @@ fn rows(parents: &Parents) -> ParentRows<'_> {
 }
 
 /// Three parts: opaque tokens have no dot.
-fn is_jwt_shaped(token: &str) -> bool {
+pub(crate) fn is_jwt_shaped(token: &str) -> bool {
     token.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
@@ -462,7 +501,7 @@ fn verify_jwt(realm: &RealmState, token: &str) -> Option<(Claims, TokenForm, Str
 }
 
 /// The facts that a JWT of ours carries. Every claim that we write must be there with its type.
-fn token_of_claims(realm: &RealmState, claims: &Claims, form: TokenForm) -> Option<AccessToken> {
+pub(crate) fn token_of_claims(realm: &RealmState, claims: &Claims, form: TokenForm) -> Option<AccessToken> {
     if claims.required_string("iss").ok()? != realm.issuer {
         return None;
     }

@@ -11,6 +11,7 @@ use rusqlite::{Connection, Params, params};
 
 use crate::faults::Faults;
 use crate::log::{self, Head};
+use crate::orphans::{RETIRED_AUDIENCE, RETIRED_CLIENT_ID, RETIRED_REALM};
 use crate::reads::{self, exists, stored};
 
 /// Why a change was not made.
@@ -68,7 +69,8 @@ impl Transaction<'_> {
         let (holds, conflict) = match precondition {
             Precondition::AudienceFree { realm, audience } => {
                 let sql = "SELECT 1 FROM apis WHERE realm = ?1 AND audience = ?2";
-                let taken = exists(self.connection, sql, params![realm.as_stored(), audience])?;
+                let taken = exists(self.connection, sql, params![realm.as_stored(), audience])?
+                    || self.is_retired(realm.as_stored(), RETIRED_AUDIENCE, audience)?;
                 (!taken, Conflict::AudienceTaken)
             }
             Precondition::AssertionUnused { client, digest, expires_at } => {
@@ -79,7 +81,8 @@ impl Transaction<'_> {
             }
             Precondition::ClientIdFree { realm, client_id } => {
                 let sql = "SELECT 1 FROM clients WHERE realm = ?1 AND client_id = ?2";
-                let taken = exists(self.connection, sql, params![realm.as_stored(), client_id])?;
+                let taken = exists(self.connection, sql, params![realm.as_stored(), client_id])?
+                    || self.is_retired(realm.as_stored(), RETIRED_CLIENT_ID, client_id)?;
                 (!taken, Conflict::ClientIdTaken)
             }
             Precondition::CurrentRefreshToken { grant, token } => {
@@ -92,7 +95,8 @@ impl Transaction<'_> {
                 (standing.is_none(), Conflict::HasStandingGrant)
             }
             Precondition::RealmNameFree { name } => {
-                let taken = exists(self.connection, "SELECT 1 FROM realms WHERE name = ?1", [name])?;
+                let taken = exists(self.connection, "SELECT 1 FROM realms WHERE name = ?1", [name])?
+                    || self.is_retired(0, RETIRED_REALM, name)?;
                 (!taken, Conflict::RealmNameTaken)
             }
             Precondition::RecordUnchanged { kind, id, version } => {
@@ -105,6 +109,12 @@ impl Transaction<'_> {
             }
         };
         if holds { Ok(()) } else { Err(Failure::Conflict(conflict)) }
+    }
+
+    /// Whether a deleted record had this name.
+    fn is_retired(&self, realm: i64, kind: i64, name: &str) -> rusqlite::Result<bool> {
+        let sql = "SELECT 1 FROM retired_names WHERE realm = ?1 AND kind = ?2 AND name = ?3";
+        exists(self.connection, sql, params![realm, kind, name])
     }
 
     fn write(&mut self, write: &Write, at: Timestamp) -> Result<(), Failure> {
@@ -124,6 +134,7 @@ impl Transaction<'_> {
                 )?;
             }
             Write::Cut { kind, subject } => self.cut(*kind, *subject, at)?,
+            Write::Delete { kind, id } => self.delete_record(*kind, *id, at)?,
             Write::PutAccessToken(token) => self.put_access_token(token, at)?,
             Write::PutApi(api) => self.put_api(api, at)?,
             Write::PutClient(client) => self.put_client(client, at)?,
@@ -339,7 +350,7 @@ impl Transaction<'_> {
         self.run(at, insert, facts).map(drop)
     }
 
-    fn record_changed(&mut self, kind: RecordKind, id: u64, at: Timestamp) -> Result<(), Failure> {
+    pub(crate) fn record_changed(&mut self, kind: RecordKind, id: u64, at: Timestamp) -> Result<(), Failure> {
         self.log(Event::RecordChanged { kind, record: u128::from(id) }, at)
     }
 
@@ -353,7 +364,12 @@ impl Transaction<'_> {
     }
 
     /// Runs a statement of a change; how many rows it wrote.
-    fn run(&mut self, at: Timestamp, sql: &str, parameters: impl Params) -> Result<usize, Failure> {
+    pub(crate) fn run(
+        &mut self,
+        at: Timestamp,
+        sql: &str,
+        parameters: impl Params,
+    ) -> Result<usize, Failure> {
         self.faults.before_statement(at)?;
         self.execute(sql, parameters)
     }

@@ -13,6 +13,7 @@ mod forget;
 mod log;
 mod open;
 mod options;
+mod orphans;
 mod pool;
 mod queue;
 mod reads;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use lydian_primitives::{Hour, Timestamp, limits};
 use lydian_revocation::LogPosition;
-use lydian_storage::{ApplyError, Change, Unavailable};
+use lydian_storage::{ApplyError, Change, OrphanCursor, Orphans, Unavailable};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
@@ -19,6 +19,11 @@ pub(crate) enum Item {
         hour: Hour,
         count: u32,
         answer: oneshot::Sender<Result<u32, Unavailable>>,
+    },
+    SweepOrphans {
+        after: OrphanCursor,
+        scan: usize,
+        answer: oneshot::Sender<Result<Orphans, Unavailable>>,
     },
     Forget {
         hour: Hour,
@@ -60,7 +65,7 @@ impl Queue {
         let finishing = state.finishing;
         let lane = match item {
             Item::Change { .. } => &mut state.changes,
-            Item::Allocate { .. } | Item::Forget { .. } => &mut state.jobs,
+            Item::Allocate { .. } | Item::Forget { .. } | Item::SweepOrphans { .. } => &mut state.jobs,
         };
         if finishing || lane.len() >= limits::COMMIT_QUEUE_MAX {
             return Err(item);

@@ -83,7 +83,14 @@ pub(crate) fn records_of(connection: &Connection, rows: &[LogRow]) -> rusqlite::
     named.dedup();
     let mut records = Vec::with_capacity(named.len());
     for (kind, id) in named {
-        records.extend(record(connection, kind, id as u64)?);
+        match record(connection, kind, id as u64)? {
+            Some(record) => records.push(record),
+            // A cut may name what never was; a change names what was, so that what is not there now is gone.
+            None if rows.iter().any(|row| row.event == Event::RecordChanged { kind, record: id }) => {
+                records.push(Record::Removed { kind, id: id as u64 });
+            }
+            None => {}
+        }
     }
     Ok(records)
 }

@@ -10,8 +10,8 @@ use lydian_domain::{ApiId, ClientId, GrantId, KeyId, RealmId, SessionId, TokenId
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{LogPosition, LogRow, Seq};
 use lydian_storage::{
-    Answer, ApplyError, Change, Issued, LogObserver, Parents, ReadStorage, Record, Storage,
-    StoredAccessToken, StoredRefreshToken, Unavailable,
+    Answer, ApplyError, Change, Issued, LogObserver, OrphanCursor, Orphans, Parents, ReadStorage, Record,
+    Storage, StoredAccessToken, StoredRefreshToken, Unavailable,
 };
 use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
@@ -173,6 +173,11 @@ impl Storage for EmbeddedStorage {
     fn forget(&self, hour: Hour, log_before: Timestamp, rows: usize) -> Answer<'_, usize> {
         let (answer, received) = oneshot::channel();
         self.job(Item::Forget { hour, log_before, rows, answer }, received)
+    }
+
+    fn sweep_orphans(&self, after: OrphanCursor, scan: usize) -> Answer<'_, Orphans> {
+        let (answer, received) = oneshot::channel();
+        self.job(Item::SweepOrphans { after, scan, answer }, received)
     }
 
     fn close(&self) -> Answer<'_, ()> {

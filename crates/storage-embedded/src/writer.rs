@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use lydian_primitives::Entropy;
 use lydian_revocation::LogPosition;
-use lydian_storage::{ApplyError, Conflict, LogObserver, NoObserver, Unavailable};
+use lydian_storage::{ApplyError, Conflict, LogObserver, NoObserver, Orphans, Unavailable};
 use parking_lot::RwLock;
 use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
@@ -92,6 +92,7 @@ impl Pace {
 enum Done {
     Position(LogPosition),
     FirstSequence(u32),
+    Orphans(Orphans),
     Rows(usize),
 }
 
@@ -148,6 +149,10 @@ impl Item {
             (Self::Allocate { answer, .. }, Err(refusal)) => send(answer, Err(refusal.into_unavailable())),
             (Self::Forget { answer, .. }, Ok(Done::Rows(rows))) => send(answer, Ok(rows)),
             (Self::Forget { answer, .. }, Err(refusal)) => send(answer, Err(refusal.into_unavailable())),
+            (Self::SweepOrphans { answer, .. }, Ok(Done::Orphans(orphans))) => send(answer, Ok(orphans)),
+            (Self::SweepOrphans { answer, .. }, Err(refusal)) => {
+                send(answer, Err(refusal.into_unavailable()))
+            }
             // `perform` gives each kind of item its own kind of outcome; a dropped answer reads as "unknown".
             (_, Ok(_)) => {}
         }
@@ -377,6 +382,7 @@ fn perform(transaction: &mut Transaction<'_>, item: &Item) -> Result<Done, Failu
         Item::Forget { hour, log_before, rows, .. } => {
             transaction.forget(*hour, *log_before, *rows).map(Done::Rows)
         }
+        Item::SweepOrphans { after, scan, .. } => transaction.sweep_orphans(*after, *scan).map(Done::Orphans),
     }
 }
 

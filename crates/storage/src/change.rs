@@ -23,7 +23,7 @@ pub struct Change {
 /// Something that must hold for a change to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Precondition {
-    /// No API of the realm has this audience.
+    /// No API of the realm, deleted ones included, has this audience.
     AudienceFree {
         /// The realm.
         realm: RealmId,
@@ -60,7 +60,7 @@ pub enum Precondition {
         /// The API.
         api: Option<ApiId>,
     },
-    /// No realm has this name.
+    /// No realm, deleted ones included, has this name.
     RealmNameFree {
         /// The name.
         name: String,
@@ -85,7 +85,7 @@ pub enum Precondition {
 
 /// One thing to write.
 ///
-/// Rows of the log come with the writes that need them: a record that nodes keep in memory adds `RecordChanged`, a known user
+/// Rows of the log come with the writes that need them: a record that nodes keep in memory adds `RecordChanged`, also when it goes, a known user
 /// `UserChanged`, a revocation `Revoked`, a cut `Cut`.
 #[derive(Clone, Debug)]
 pub enum Write {
@@ -108,6 +108,14 @@ pub enum Write {
         kind: CutKind,
         /// Which one.
         subject: u64,
+    },
+    /// Deletes a record that nodes keep in memory, and retires its name for good; what it owned goes by
+    /// [`Storage::sweep_orphans`](crate::Storage::sweep_orphans).
+    Delete {
+        /// What kind of record.
+        kind: RecordKind,
+        /// Which one.
+        id: u64,
     },
     /// Adds an access token.
     PutAccessToken(AccessToken),
@@ -155,7 +163,7 @@ pub enum Write {
 /// The precondition that did not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
-    /// Another API has this audience.
+    /// Another API has this audience, or had it.
     AudienceTaken,
     /// The assertion was used before.
     AssertionUsed,
@@ -167,7 +175,7 @@ pub enum Conflict {
     KidTaken,
     /// The refresh token is no longer the living leaf.
     NotCurrentRefreshToken,
-    /// Another realm has this name.
+    /// Another realm has this name, or had it.
     RealmNameTaken,
     /// The record was changed meanwhile, or is gone.
     RecordChanged,
@@ -182,13 +190,13 @@ pub enum Conflict {
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::AudienceTaken => "another API of the realm has this audience",
+            Self::AudienceTaken => "another API of the realm has, or had, this audience",
             Self::AssertionUsed => "the client assertion was used before",
             Self::ClientIdTaken => "another client of the realm has, or had, this client_id",
             Self::HasStandingGrant => "the client has a standing grant there",
             Self::KidTaken => "another key of the realm has this kid",
             Self::NotCurrentRefreshToken => "the refresh token is not the current one of its grant",
-            Self::RealmNameTaken => "another realm has this name",
+            Self::RealmNameTaken => "another realm has, or had, this name",
             Self::RecordChanged => "the record was changed meanwhile",
             Self::SettingChanged => "the setting was changed meanwhile",
             Self::SubjectTaken => "another user of the realm has this subject identifier",

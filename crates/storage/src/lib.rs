@@ -20,7 +20,9 @@ use lydian_revocation::{LogPosition, LogRow, Seq};
 
 pub use change::{Change, Conflict, Precondition, Write};
 pub use error::{ApplyError, Unavailable};
-pub use records::{Issued, Parents, Record, StoredAccessToken, StoredRefreshToken};
+pub use records::{
+    Issued, OrphanCursor, Orphans, OwnedKind, Parents, Record, StoredAccessToken, StoredRefreshToken,
+};
 
 /// The answer of a store, when it comes.
 pub type Answer<'a, T, E = Unavailable> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
@@ -103,6 +105,11 @@ pub trait Storage: ReadStorage {
     /// Returns how many rows left; fewer than `rows` means that nothing is left to forget.
     fn forget(&self, hour: Hour, log_before: Timestamp, rows: usize) -> Answer<'_, usize>;
 
+    /// Looks at `scan` rows from `after` on, and deletes those whose realm, client or user is gone. Tokens leave with their hour.
+    ///
+    /// A sweep that went from the beginning to its end has found all that was orphaned when it began.
+    fn sweep_orphans(&self, after: OrphanCursor, scan: usize) -> Answer<'_, Orphans>;
+
     /// Finishes what is queued and closes the store.
     fn close(&self) -> Answer<'_, ()>;
 }
@@ -112,7 +119,8 @@ pub trait Storage: ReadStorage {
 /// The backend calls it in the order of commits, after the commit and before any answer that depends on it.
 pub trait LogObserver: Send + Sync + 'static {
     /// These rows are durable. `records` holds, read after the commit, every record that a row names by
-    /// [`Event::RecordChanged`](lydian_revocation::Event::RecordChanged), or cuts when it is a realm, client or key.
+    /// [`Event::RecordChanged`](lydian_revocation::Event::RecordChanged), or cuts when it is a realm, client or key; one that is
+    /// gone is [`Record::Removed`].
     ///
     /// Records are to be published before the position of the rows (lease protocol, rule 12).
     fn committed(&self, rows: &[LogRow], records: Vec<Record>);

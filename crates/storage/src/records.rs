@@ -2,6 +2,7 @@
 
 use lydian_domain::{AccessToken, Api, Client, Grant, Realm, RefreshToken, Session, SigningKeyRecord, User};
 use lydian_primitives::Hour;
+use lydian_revocation::RecordKind;
 
 /// A record that nodes keep in memory.
 #[derive(Clone, Debug)]
@@ -14,6 +15,48 @@ pub enum Record {
     Key(SigningKeyRecord),
     /// A realm.
     Realm(Realm),
+    /// A record that is gone.
+    Removed {
+        /// What kind of record it was.
+        kind: RecordKind,
+        /// Which one.
+        id: u64,
+    },
+}
+
+/// Where a sweep for orphans goes on; the default is the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrphanCursor {
+    /// The table, by its place in the order of the sweep.
+    pub table: usize,
+    /// The id after which to go on.
+    pub after: i64,
+}
+
+/// The kinds of rows that can lose their owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OwnedKind {
+    /// APIs of a realm.
+    Api,
+    /// Clients of a realm.
+    Client,
+    /// Grants of a client, a user or a realm.
+    Grant,
+    /// Signing keys of a realm.
+    Key,
+    /// Sessions of a user or a realm.
+    Session,
+    /// Users of a realm.
+    User,
+}
+
+/// What one step of a sweep found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Orphans {
+    /// How many rows left, by kind.
+    pub removed: Vec<(OwnedKind, usize)>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<OrphanCursor>,
 }
 
 /// An access token with what its answer shows beside it.

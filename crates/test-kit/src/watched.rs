@@ -7,8 +7,8 @@ use lydian_domain::{ApiId, ClientId, GrantId, KeyId, RealmId, SessionId, TokenId
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{LogPosition, LogRow, Seq};
 use lydian_storage::{
-    Answer, ApplyError, Change, Issued, Parents, ReadStorage, Record, SharedStorage, Storage,
-    StoredAccessToken, StoredRefreshToken, Unavailable,
+    Answer, ApplyError, Change, Issued, OrphanCursor, Orphans, Parents, ReadStorage, Record, SharedStorage,
+    Storage, StoredAccessToken, StoredRefreshToken, Unavailable,
 };
 
 /// A store in front of another one.
@@ -173,6 +173,10 @@ impl Storage for WatchedStorage {
 
     fn forget(&self, hour: Hour, log_before: Timestamp, rows: usize) -> Answer<'_, usize> {
         self.write(|inner| inner.forget(hour, log_before, rows))
+    }
+
+    fn sweep_orphans(&self, after: OrphanCursor, scan: usize) -> Answer<'_, Orphans> {
+        self.write(|inner| inner.sweep_orphans(after, scan))
     }
 
     fn close(&self) -> Answer<'_, ()> {

@@ -221,16 +221,6 @@ fn what_is_no_document_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_running_server_is_left_alone_and_the_operator_is_told_what_to_do() {
-    let applying = Applying::new();
-    let server = applying.place.serve(&[]);
-    applying.apply(SETUP, &[]).refused(&["another process uses this data directory", "stop it first"]);
-    applying.apply(SETUP, &["--dry-run"]).refused(&["another process uses this data directory"]);
-    server.stop();
-    applying.apply(SETUP, &[]).ok();
-}
-
-#[test]
 fn a_secret_may_lie_in_a_file_of_its_own() {
     let applying = Applying::new();
     let secret = "a-secret-of-my-own-0123456789abcdef";

@@ -5,11 +5,13 @@
 mod apply;
 mod certificates;
 mod configuration;
+mod control;
 mod demo;
 mod files;
 mod insecure;
 mod lifecycle;
 mod operations;
 mod output;
+mod records;
 mod secrets;
 mod support;

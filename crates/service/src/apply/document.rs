@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use lydian_domain::records::realm::SigningAlgorithm;
 use lydian_domain::{RealmName, RevocationCascade};
 use lydian_oauth_types::{ClientAuthMethod, GrantType};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The document.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
     /// Realms. The realm `default` is always there.
@@ -23,7 +23,7 @@ pub struct Document {
 }
 
 /// A realm of the document. What is left out keeps its value, or gets the default when the realm is new.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the members are documented at the record of the same name")]
 pub struct RealmEntry {
@@ -40,7 +40,7 @@ pub struct RealmEntry {
 }
 
 /// An API of the document, found by realm and audience.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the members are documented at the record of the same name")]
 pub struct ApiEntry {
@@ -61,7 +61,7 @@ pub struct ApiEntry {
 }
 
 /// The form of an API's access tokens, as the document names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenFormatWord {
     /// Self-contained.
@@ -71,7 +71,7 @@ pub enum TokenFormatWord {
 }
 
 /// A client of the document, found by realm and `client_id`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the members are documented at the record of the same name")]
 pub struct ClientEntry {

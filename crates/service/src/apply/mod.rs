@@ -4,13 +4,14 @@
 //! document does not name stays as it is. The plan is made first and can be shown without being carried out.
 
 mod document;
+mod entries;
 mod plan;
 
 use std::fmt;
 
 use lydian_domain::RealmName;
 use lydian_primitives::{Mint, Secret};
-use lydian_storage::{ApplyError, Change, Unavailable};
+use lydian_storage::{ApplyError, Change, Conflict, Unavailable};
 
 pub use document::{ApiEntry, ClientEntry, Document, RealmEntry, TokenFormatWord};
 
@@ -145,6 +146,10 @@ impl Service {
         match self.storage.apply(Change { preconditions, writes, at: now }).await {
             Ok(_) => Ok(outcome),
             Err(ApplyError::Unavailable(unavailable)) => Err(unavailable.into()),
+            // The names of deleted records are known to the store alone.
+            Err(ApplyError::Conflict(
+                conflict @ (Conflict::AudienceTaken | Conflict::ClientIdTaken | Conflict::RealmNameTaken),
+            )) => Err(ApplyDocumentError::Invalid(vec![conflict.to_string()])),
             Err(ApplyError::Conflict(conflict)) => Err(Unavailable::new(
                 "apply the document: a record was changed at the same time, try again",
                 conflict,

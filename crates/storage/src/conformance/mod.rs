@@ -8,6 +8,7 @@
     reason = "these are tests, which other crates run; their names say what they show"
 )]
 
+pub mod deletion;
 pub mod faults;
 pub mod fixtures;
 pub mod forgetting;
@@ -95,6 +96,12 @@ macro_rules! storage_conformance {
             log::a_revocation_without_a_row_is_logged,
             log::rows_and_records_are_given_to_the_observer_before_the_answer,
             log::the_observer_gets_every_row_once_and_in_order,
+            deletion::a_deleted_record_is_gone_and_the_observer_hears_of_it,
+            deletion::names_of_deleted_records_are_never_given_again,
+            deletion::a_sweep_removes_what_lost_its_owner_and_nothing_else,
+            deletion::a_sweep_in_small_steps_finds_the_same,
+            deletion::deleting_what_is_not_there_is_refused_by_its_version,
+            deletion::tokens_of_what_was_deleted_stay_until_their_hour,
             forgetting::tokens_go_when_their_hour_is_over_and_not_before,
             forgetting::tokens_that_do_not_expire_are_never_reached,
             forgetting::used_assertions_counters_and_log_rows_go_by_their_times,
@@ -125,6 +132,7 @@ mod tests {
     fn every_behaviour_is_in_the_list_of_the_macro() {
         let list = include_str!("mod.rs");
         let modules = [
+            ("deletion", include_str!("deletion.rs")),
             ("faults", include_str!("faults.rs")),
             ("forgetting", include_str!("forgetting.rs")),
             ("log", include_str!("log.rs")),

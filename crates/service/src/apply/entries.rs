@@ -1,0 +1,147 @@
+//! Records as entries of a document: what is shown can be applied again, and changes nothing.
+
+use lydian_domain::records::realm::SigningAlgorithm;
+use lydian_domain::{Api, ApiId, Client, Realm, RealmName, TokenFormat};
+use lydian_oauth_types::ScopeSet;
+
+use super::{ApiEntry, ClientEntry, RealmEntry, TokenFormatWord};
+use crate::directory::RealmState;
+
+impl RealmEntry {
+    /// The entry that says what this realm is.
+    pub fn of(realm: &Realm) -> Self {
+        Self {
+            name: realm.name.clone(),
+            enabled: Some(realm.enabled),
+            opaque_access_token_seconds: Some(realm.opaque_access_token_seconds),
+            jwt_access_token_seconds: Some(realm.jwt_access_token_seconds),
+            refresh_token_seconds: Some(realm.refresh_token_seconds),
+            refresh_token_idle_seconds: Some(realm.refresh_token_idle_seconds),
+            access_token_prefix: Some(realm.access_token_prefix.clone()),
+            refresh_token_prefix: Some(realm.refresh_token_prefix.clone()),
+            signing_algorithm: Some(realm.signing_algorithm),
+            reference_members: Some(realm.reference_members),
+        }
+    }
+
+    /// The entry that names this realm and says nothing of it.
+    pub fn named(name: RealmName) -> Self {
+        Self {
+            name,
+            enabled: None,
+            opaque_access_token_seconds: None,
+            jwt_access_token_seconds: None,
+            refresh_token_seconds: None,
+            refresh_token_idle_seconds: None,
+            access_token_prefix: None,
+            refresh_token_prefix: None,
+            signing_algorithm: None,
+            reference_members: None,
+        }
+    }
+}
+
+impl ApiEntry {
+    /// The entry that says what this API is.
+    pub fn of(realm: &RealmName, api: &Api) -> Self {
+        let (token_format, algorithm, typ, record): (_, Option<SigningAlgorithm>, _, _) =
+            match &api.token_format {
+                TokenFormat::Jwt { algorithm, typ, record } => {
+                    (TokenFormatWord::Jwt, Some(*algorithm), Some(typ.clone()), Some(*record))
+                }
+                TokenFormat::Opaque => (TokenFormatWord::Opaque, None, None, None),
+            };
+        Self {
+            realm: realm.clone(),
+            audience: api.audience.clone(),
+            name: Some(api.name.clone()),
+            scopes: Some(scopes(&api.scopes)),
+            token_format: Some(token_format),
+            algorithm,
+            typ,
+            record,
+            access_token_seconds: api.access_token_seconds,
+            cache_with_feed_seconds: Some(api.cache.with_feed_seconds),
+            cache_without_feed_seconds: Some(api.cache.without_feed_seconds),
+            enabled: Some(api.enabled),
+        }
+    }
+
+    /// The entry that names this API and says nothing of it.
+    pub fn named(realm: RealmName, audience: &str) -> Self {
+        Self {
+            realm,
+            audience: audience.to_owned(),
+            name: None,
+            scopes: None,
+            token_format: None,
+            algorithm: None,
+            typ: None,
+            record: None,
+            access_token_seconds: None,
+            cache_with_feed_seconds: None,
+            cache_without_feed_seconds: None,
+            enabled: None,
+        }
+    }
+}
+
+impl ClientEntry {
+    /// The entry that says what this client is; secrets are known to nobody and left out.
+    pub fn of(realm: &RealmState, client: &Client) -> Self {
+        let audience = |id: &ApiId| realm.api(*id).map(|state| state.api.audience.clone());
+        Self {
+            realm: realm.realm.name.clone(),
+            client_id: client.client_id.clone(),
+            name: Some(client.name.clone()),
+            enabled: Some(client.enabled),
+            auth_methods: Some(client.auth_methods.clone()),
+            client_secret: None,
+            client_secret_file: None,
+            jwks: client.jwks.as_deref().and_then(|document| serde_json::from_str(document).ok()),
+            assertion_audience_token_endpoint: Some(client.assertion_audience_token_endpoint),
+            grant_types: Some(client.grant_types.clone()),
+            // An API that was deleted has no audience to be named by.
+            allowed: Some(
+                client
+                    .allowed
+                    .iter()
+                    .filter_map(|(api, allowed)| Some((audience(api)?, scopes(allowed))))
+                    .collect(),
+            ),
+            issuer_scopes: Some(scopes(&client.issuer_scopes)),
+            default_api: client.default_api.as_ref().and_then(audience),
+            api: client.api.as_ref().and_then(audience),
+            introspect_any: Some(client.introspect_any),
+            access_token_seconds: client.access_token_seconds,
+            revocation_cascade: Some(client.revocation_cascade),
+        }
+    }
+
+    /// The entry that names this client and says nothing of it.
+    pub fn named(realm: RealmName, client_id: &str) -> Self {
+        Self {
+            realm,
+            client_id: client_id.to_owned(),
+            name: None,
+            enabled: None,
+            auth_methods: None,
+            client_secret: None,
+            client_secret_file: None,
+            jwks: None,
+            assertion_audience_token_endpoint: None,
+            grant_types: None,
+            allowed: None,
+            issuer_scopes: None,
+            default_api: None,
+            api: None,
+            introspect_any: None,
+            access_token_seconds: None,
+            revocation_cascade: None,
+        }
+    }
+}
+
+fn scopes(set: &ScopeSet) -> Vec<String> {
+    set.iter().map(str::to_owned).collect()
+}
