@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod campaigns;
+mod fuzz;
+mod libfuzzer;
 mod mutations;
 mod run;
 mod server;

@@ -236,12 +236,13 @@ fn refresh_token_is_good(token: &RefreshToken, world: &World<'_>) -> Result<(), 
     Ok(())
 }
 
-/// It has begun and has not ended. Answers show the time of issue as `nbf`; the clock of the node that minted may be ahead.
+/// It has begun and has not ended. Answers show the time of issue as `nbf`; the clock of the node that minted may be ahead, and a
+/// clock that went back stands at the forgetting mark.
 fn is_its_time(issued_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> Result<(), Inactive> {
     if expires_at <= now {
         return Err(Inactive::Expired);
     }
-    if issued_at > now.plus_seconds(limits::NODE_CLOCK_DIFFERENCE_SECONDS) {
+    if issued_at > now.plus_seconds(limits::ISSUED_AHEAD_SECONDS_MAX) {
         return Err(Inactive::NotYetValid);
     }
     Ok(())

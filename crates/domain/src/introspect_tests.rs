@@ -33,7 +33,7 @@ fn int_07_every_reason_is_provoked_by_one_fault_alone() {
         (Inactive::KeyGone, Case { key: None, ..jwt_case() }),
         (Inactive::MarkedDead(CUT), Case { realm_cut_at: CUT, ..case() }),
         (Inactive::NotForCaller, case().asked_by(client(98))),
-        (Inactive::NotYetValid, Case { now: ISSUED.minus_seconds(3), ..case() }),
+        (Inactive::NotYetValid, Case { now: ISSUED.minus_seconds(AHEAD + 1), ..case() }),
         (Inactive::ParentMissing, Case { grant: None, ..long_lived() }),
         (Inactive::RefreshTokenIdle, refresh_case().at_second(7_200)),
         (Inactive::RefreshTokenReplaced, refresh_case().with(|case| case.grant = Some(without_leaf()))),
@@ -50,6 +50,8 @@ fn int_07_every_reason_is_provoked_by_one_fault_alone() {
     assert_eq!(provoked, [true; REASONS]);
 }
 
+/// How far ahead of now a time of issue may lie.
+const AHEAD: u64 = lydian_primitives::limits::ISSUED_AHEAD_SECONDS_MAX;
 const REASONS: usize = 14;
 
 /// A reason that is added finds no number here, and then no fault above.
@@ -123,8 +125,8 @@ fn w30_a_token_that_begins_later_than_clocks_differ_is_not_yet_valid() {
     for case in [case, jwt_case, own_case, long_lived, refresh_case] {
         let before = |seconds| Case { now: ISSUED.minus_seconds(seconds), ..case() };
         before(0).is_active();
-        before(2).is_active();
-        before(3).is(Inactive::NotYetValid);
+        before(AHEAD).is_active();
+        before(AHEAD + 1).is(Inactive::NotYetValid);
     }
 }
 
@@ -680,7 +682,7 @@ impl Case {
         let ahead = |end: Timestamp| self.now < end;
         let leaf_of = |row: &Grant, id| row.refresh_token == Some(id) && ahead(row.idle_expires_at);
         ahead(expires_at)
-            && self.now.plus_seconds(2) >= ISSUED
+            && self.now.plus_seconds(AHEAD) >= ISSUED
             && !killed
             && token.revoked_at.is_none()
             && later(self.realm_cut_at)

@@ -44,7 +44,13 @@ impl FromStr for Network {
         let address: IpAddr = address.parse().map_err(|_| FAULT)?;
         let width = if address.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.unwrap_or(width);
-        if prefix > width { Err(FAULT) } else { Ok(Self { address: address.to_canonical(), prefix }) }
+        // The bits that an IPv4 address in IPv6 clothes has before its own are taken off with the clothes.
+        let canonical = address.to_canonical();
+        let clothes = if canonical.is_ipv4() { width - 32 } else { 0 };
+        match prefix.checked_sub(clothes) {
+            Some(prefix) if prefix <= width - clothes => Ok(Self { address: canonical, prefix }),
+            _ => Err(FAULT),
+        }
     }
 }
 
@@ -111,8 +117,18 @@ mod tests {
     }
 
     #[test]
+    fn gen_14_a_network_of_ipv4_addresses_in_ipv6_clothes_is_one_of_ipv4_addresses() {
+        for (text, printed) in [("::ffff:10.0.0.0/104", "10.0.0.0/8"), ("::ffff:10.1.2.3", "10.1.2.3/32")] {
+            let network: Network = text.parse().unwrap();
+            assert_eq!(network.to_string(), printed);
+            assert!(network.contains("10.1.2.3".parse().unwrap()));
+            assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()));
+        }
+    }
+
+    #[test]
     fn networks_are_read_strictly() {
-        for text in ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "a/8", "10.0.0/8"] {
+        for text in ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "a/8", "10.0.0/8", "::ffff:10.0.0.0/95"] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }
         let all: Network = "0.0.0.0/0".parse().unwrap();

@@ -16,7 +16,7 @@ use crate::error_response::Problem;
 use crate::{body, find_realm};
 
 /// Parameters that mean something to us. In a query they would end up in logs, so a request that has one there is refused.
-const NOT_IN_QUERY: [&str; 11] = [
+pub const NOT_IN_QUERY: [&str; 11] = [
     "access_token",
     "client_assertion",
     "client_assertion_type",
@@ -94,7 +94,7 @@ fn refused(head: &Parts, refusal: Refusal) -> Problem {
 }
 
 /// `application/x-www-form-urlencoded`, with any parameters but another charset than UTF-8.
-fn is_form(head: &Parts) -> bool {
+pub fn is_form(head: &Parts) -> bool {
     let mut values = head.headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return false;
@@ -122,7 +122,8 @@ fn is_form(head: &Parts) -> bool {
         })
 }
 
-fn names_a_parameter(query: &str) -> bool {
+/// Whether a query names a parameter that belongs into the body.
+pub fn names_a_parameter(query: &str) -> bool {
     query.split('&').any(|pair| {
         let name = pair.split('=').next().unwrap_or_default();
         let name = lydian_oauth_types::form::decode(name.as_bytes()).unwrap_or_default();

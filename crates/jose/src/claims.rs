@@ -160,7 +160,7 @@ impl NumericDate {
     const SECONDS_END: u64 = 1 << 53;
 
     /// Exponents beyond this are refused unread; they name nothing within range that a date could be.
-    const EXPONENT_MAX: i32 = 400;
+    const EXPONENT_MAX: u32 = 400;
 
     /// Reads a number that follows the grammar of JSON.
     pub(crate) fn from_decimal(text: &str) -> Option<Self> {
@@ -169,7 +169,8 @@ impl NumericDate {
         }
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let exponent: i32 = exponent.parse().ok()?;
-        if exponent.abs() > Self::EXPONENT_MAX {
+        // The smallest number has no absolute value within its type.
+        if exponent.unsigned_abs() > Self::EXPONENT_MAX {
             return None;
         }
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

@@ -39,7 +39,9 @@ impl ResourceIndicator {
         }
         let path = if path.is_empty() { "/".into() } else { Cow::Borrowed(path) };
         let path = if path.starts_with('?') { Cow::Owned(format!("/{path}")) } else { path };
-        Some(Self(format!("{scheme}://{}{path}", lower(authority))))
+        let folded = format!("{scheme}://{}{path}", lower(authority));
+        // The path may have been added: whoever reads the folded form again finds it within the limit too.
+        (folded.len() <= RESOURCE_BYTES_MAX).then_some(Self(folded))
     }
 
     /// The folded form.
@@ -98,5 +100,15 @@ mod tests {
     #[test]
     fn a_very_long_resource_is_refused() {
         check(&format!("https://rs.example/{}", "a".repeat(RESOURCE_BYTES_MAX)), None);
+    }
+
+    #[test]
+    fn the_folded_form_is_no_longer_than_an_indicator_may_be() {
+        for (path, fits) in [("", false), ("/", true)] {
+            let host = "a".repeat(RESOURCE_BYTES_MAX - "https://".len() - path.len());
+            let resource = ResourceIndicator::parse(&format!("https://{host}{path}"));
+            assert_eq!(resource.is_some(), fits, "{path:?}");
+            assert!(resource.is_none_or(|resource| ResourceIndicator::parse(resource.as_str()).is_some()));
+        }
     }
 }

@@ -48,6 +48,11 @@ pub const CLIENT_ASSERTION_LEEWAY_SECONDS: u64 = 10;
 
 /// How far the wall clocks of two nodes may lie apart, in seconds; checked when a node joins.
 pub const NODE_CLOCK_DIFFERENCE_SECONDS: u64 = 2;
+/// How far the forgetting mark may lag behind what was issued last, in seconds: two rounds of housekeeping. When the wall clock goes
+/// back, time stands at the mark, and what was issued in this lag is good all the same.
+pub const MARK_LAG_SECONDS: u64 = 10;
+/// How far ahead of now a token's time of issue may lie, in seconds.
+pub const ISSUED_AHEAD_SECONDS_MAX: u64 = NODE_CLOCK_DIFFERENCE_SECONDS + MARK_LAG_SECONDS;
 
 /// Time for the head of a request to arrive.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

@@ -266,12 +266,28 @@ pub fn load(
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
 
+/// Reads the configuration from the text of a file alone: `path` only names it in faults.
+///
+/// # Errors
+///
+/// Every fault of the text.
+pub fn parse(text: &str, path: &Path) -> Result<Config, Vec<Fault>> {
+    let mut config = Config::default();
+    let mut faults = Vec::new();
+    set_all(&mut config, text, path, &mut faults);
+    check(&config, &mut faults);
+    if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
 fn read_file(config: &mut Config, path: &Path, faults: &mut Vec<Fault>) {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => return faults.push(Fault(format!("read {}: {error}", path.display()))),
-    };
-    let table: toml::Table = match toml::from_str(&text) {
+    match std::fs::read_to_string(path) {
+        Ok(text) => set_all(config, &text, path, faults),
+        Err(error) => faults.push(Fault(format!("read {}: {error}", path.display()))),
+    }
+}
+
+fn set_all(config: &mut Config, text: &str, path: &Path, faults: &mut Vec<Fault>) {
+    let table: toml::Table = match toml::from_str(text) {
         Ok(table) => table,
         Err(error) => return faults.push(Fault(format!("read {}: {error}", path.display()))),
     };
@@ -356,19 +372,22 @@ impl Config {
     /// The configuration as a file that says the same, with what each key is for.
     pub fn print(&self) -> String {
         let mut text = String::new();
+        let defaults = Self::default();
         for key in KEYS {
             let value = (key.read)(self);
             text.push_str(&format!("# {}\n", key.help));
             let line = match key.name {
                 name @ ("listen" | "trusted_proxies") if !value.is_empty() => {
-                    let items: Vec<String> = value.split(',').map(|item| format!("{item:?}")).collect();
+                    let items: Vec<String> = value.split(',').map(quoted).collect();
                     format!("{name} = [{}]\n", items.join(", "))
                 }
-                name if value.is_empty() => format!("# {name} = \"\"\n"),
-                name if value.parse::<u64>().is_ok() || value.parse::<bool>().is_ok() => {
+                name if value.is_empty() && (key.read)(&defaults).is_empty() => {
+                    format!("# {name} = \"\"\n")
+                }
+                name if is_number(&value) || value.parse::<bool>().is_ok() => {
                     format!("{name} = {value}\n")
                 }
-                name => format!("{name} = {value:?}\n"),
+                name => format!("{name} = {}\n", quoted(&value)),
             };
             text.push_str(&line);
         }
@@ -418,6 +437,16 @@ pub fn reference() -> String {
         text.push_str(&format!("| `{}` | `{environment}` | {default} | {} |\n", key.name, key.help));
     }
     text
+}
+
+/// A text as TOML has it: its escapes are not those of Rust.
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+/// Whether the text is a number that TOML reads and that prints as the same text: a folder may be called `007`.
+fn is_number(text: &str) -> bool {
+    text.parse::<i64>().is_ok_and(|number| number.to_string() == text)
 }
 
 fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {

@@ -29,6 +29,29 @@ fn what_is_printed_is_a_file_that_says_the_same() {
 }
 
 #[test]
+fn a_text_is_printed_as_toml_has_it() {
+    for value in [
+        "007",
+        "+5",
+        "5",
+        "18446744073709551616",
+        "true",
+        "a\\u007fb",
+        "a\\tb",
+        "c:\\\\d",
+        "\\\"quoted\\\"",
+        "e\u{301}",
+    ] {
+        let config = load_file(&format!("data_dir = \"{value}\"")).unwrap();
+        let again = load_file(&config.print()).unwrap();
+        assert_eq!(again.data_dir, config.data_dir, "{value}");
+    }
+    // Empty is not the default here.
+    let config = load_file("log_level = \"\"").unwrap();
+    assert_eq!(load_file(&config.print()).unwrap().log_level, "");
+}
+
+#[test]
 fn s47_unknown_keys_refuse_the_start_and_name_the_nearest_one() {
     check_fault("isuer = \"https://a\"", &["isuer"]);
     check_fault("log_levels = \"info\"", &["did you mean log_level?"]);

@@ -265,15 +265,29 @@ impl TlsReloader {
 }
 
 fn load_certified_key(files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    certified_key(files, &read(&files.certificate)?, &read(&files.key)?, provider)
+}
+
+/// Reads a chain and its key from the contents of their files; `files` only names them in errors.
+///
+/// # Errors
+///
+/// [`TlsError::Pem`], [`TlsError::KeyUnusable`], [`TlsError::Mismatch`] by what is wrong with them.
+pub fn certified_key(
+    files: &TlsFiles,
+    certificate: &[u8],
+    key: &[u8],
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, TlsError> {
     let TlsFiles { certificate: path, key: key_path } = files;
     let chain =
-        CertificateDer::pem_slice_iter(&read(path)?)
+        CertificateDer::pem_slice_iter(certificate)
             .collect::<Result<Vec<_>, _>>()
             .and_then(|chain| {
                 if chain.is_empty() { Err(rustls_pki_types::pem::Error::NoItemsFound) } else { Ok(chain) }
             })
             .map_err(|source| TlsError::Pem { path: path.clone(), source })?;
-    let key = PrivateKeyDer::from_pem_slice(&read(key_path)?)
+    let key = PrivateKeyDer::from_pem_slice(key)
         .map_err(|source| TlsError::Pem { path: key_path.clone(), source })?;
     let key = provider
         .key_provider
