@@ -38,6 +38,14 @@ const CAMPAIGNS: &[Campaign] = &[
         beside_others: false,
         run: crate::libfuzzer::run,
     },
+    Campaign {
+        name: "mutations",
+        what: "small mistakes in the code, each of which a named test must find",
+        gate: "all mutations fit the code, and their tests exist",
+        full: "all mutations applied, one by one",
+        beside_others: true,
+        run: crate::mutations::run,
+    },
 ];
 
 /// The table for people.

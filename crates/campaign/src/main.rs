@@ -7,6 +7,7 @@
 mod campaigns;
 mod fuzz;
 mod libfuzzer;
+mod mutations;
 mod run;
 mod server;
 

@@ -288,6 +288,17 @@ fn w33_a_disabled_users_tokens_are_dead_by_the_cut_and_beyond_the_horizon_by_the
 }
 
 #[test]
+fn w33_a_disabled_users_tokens_without_a_session_are_dead_too() {
+    for case in [long_lived, refresh_case] {
+        let mut case = case();
+        case.token.session = None;
+        case.refresh.iter_mut().for_each(|token| token.session = None);
+        case.is_active();
+        case.with(Case::disable_user).is(Inactive::UserDisabled);
+    }
+}
+
+#[test]
 fn w33_enabling_a_user_again_revives_nothing_and_admits_what_is_minted_then() {
     for case in [long_lived, refresh_case] {
         let enabled_again = || case().with(|case| case.cut_row(CutKind::User, CUT));

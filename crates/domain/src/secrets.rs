@@ -315,6 +315,17 @@ mod tests {
     }
 
     #[test]
+    fn no_two_sealed_secrets_share_a_nonce() {
+        let key = WrappingKey::new(SecretBytes::new([7; 32]));
+        let mint = mint();
+        let mut nonces: Vec<_> =
+            (0..100).map(|_| key.wrap("a", b"secret", &mint)[..NONCE_LEN].to_vec()).collect();
+        nonces.sort_unstable();
+        nonces.dedup();
+        assert_eq!(nonces.len(), 100);
+    }
+
+    #[test]
     fn the_check_value_tells_keys_apart() {
         let value = |byte| WrappingKey::new(SecretBytes::new([byte; 32])).check_value();
         assert_eq!(value(1), value(1));

@@ -464,13 +464,15 @@ mod tests {
 
     #[test]
     fn a_token_revoked_twice_stays_until_the_later_expiry() {
-        let ledger = ledger();
-        ledger.apply(&revoked(1, 7)).unwrap();
-        let event = Event::Revoked { token: 7, expires_at: Timestamp::from_unix_seconds(1_007_200) };
-        ledger.apply(&row(2, event)).unwrap();
-        ledger.forget(Timestamp::from_unix_seconds(1_003_600), HORIZON);
-        check(&ledger, &token(0), Some(Death::Revoked(Seq::from_number(1))));
-        assert_eq!(ledger.sizes().revoked, 1);
+        let until = |seconds| Event::Revoked { token: 7, expires_at: Timestamp::from_unix_seconds(seconds) };
+        for (first, second) in [(1_003_600, 1_007_200), (1_007_200, 1_003_600)] {
+            let ledger = ledger();
+            ledger.apply(&row(1, until(first))).unwrap();
+            ledger.apply(&row(2, until(second))).unwrap();
+            ledger.forget(Timestamp::from_unix_seconds(1_003_600), HORIZON);
+            check(&ledger, &token(0), Some(Death::Revoked(Seq::from_number(1))));
+            assert_eq!(ledger.sizes().revoked, 1);
+        }
     }
 
     #[test]

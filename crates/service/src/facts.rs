@@ -230,6 +230,18 @@ mod tests {
     }
 
     #[test]
+    fn a_token_with_the_tag_of_another_is_not_taken_for_it() {
+        // One bucket, so that nothing but the tag stands between two tokens.
+        let cache = cache(WAYS);
+        cache.keep(facts(&cache, "kept"));
+        let tag_of = |token: &str| tag(cache.key_of(token));
+        let mut others = (0..).map(|number| format!("token {number}"));
+        let alike = others.find(|other| tag_of(other) == tag_of("kept")).unwrap();
+        assert!(!finds(&cache, &alike));
+        assert!(finds(&cache, "kept"));
+    }
+
+    #[test]
     fn w32_facts_of_another_realm_are_not_found() {
         let cache = cache(64);
         cache.keep(facts(&cache, "token"));

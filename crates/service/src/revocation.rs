@@ -36,7 +36,12 @@ impl Service {
                 Found::Access(facts) => {
                     let token = &facts.token;
                     let revocation = revoke::revoke(client.client(), Inspected::Access(token))?;
-                    (revocation, token.revoked_at, token.expires_at, token.coordinates())
+                    // The row of an access token says nothing about its family.
+                    let marked = match revocation {
+                        Revocation::Grant(_) => None,
+                        Revocation::Token { .. } => token.revoked_at,
+                    };
+                    (revocation, marked, token.expires_at, token.coordinates())
                 }
                 Found::Refresh(stored) => {
                     let token = &stored.token;
@@ -46,11 +51,13 @@ impl Service {
                     (revocation, marked, token.expires_at, token.coordinates())
                 }
             };
-        let dead = marked.is_some()
-            || expires_at <= moment.now
-            || self.view(self.clock().boot_now())?.death_of(&coordinates).is_some();
+        let view = self.view(self.clock().boot_now())?;
+        let dead = marked.is_some() || expires_at <= moment.now || view.death_of(&coordinates).is_some();
+        // A row may be marked by a commit that memory has not followed yet: a repeat waits as the first one does (lease
+        // protocol, rule 9). It kills again, because the answer to that comes after everything that was committed before.
+        let is_known = marked.is_none_or(|position| position <= view.applied());
         // One token that is dead already needs no second death; a family is cut all the same, unless it was.
-        if dead && (matches!(revocation, Revocation::Token { .. }) || marked.is_some()) {
+        if dead && is_known && (matches!(revocation, Revocation::Token { .. }) || marked.is_some()) {
             return Ok(());
         }
         self.kill(revocation, moment).await

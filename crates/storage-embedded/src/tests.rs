@@ -1,17 +1,19 @@
 //! Tests of what this backend alone promises. What every backend promises is in `tests/conformance.rs`.
 
 use std::fs::{self, Permissions};
+use std::future::poll_fn;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use lydian_domain::{
     AccessToken, Audience, ClientId, GrantId, Realm, RealmId, RealmName, TokenForm, TokenId,
 };
 use lydian_oauth_types::ScopeSet;
-use lydian_primitives::{Hour, Timestamp, limits};
+use lydian_primitives::{Timestamp, limits};
 use lydian_revocation::{CutKind, LogRow, Seq};
 use lydian_storage::{ApplyError, Change, LogObserver, ReadStorage, Record, Storage, Write};
 use parking_lot::{Condvar, Mutex};
@@ -141,6 +143,22 @@ async fn a_database_of_a_newer_program_is_refused_and_left_alone() {
         other => panic!("{other:?}"),
     }
     assert_eq!(fs::read(directory.path().join(FILE_NAME)).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_database_that_is_one_step_newer_is_refused_too() {
+    let directory = directory();
+    open(directory.path()).close().await.unwrap();
+    let file = tool(directory.path());
+    let ours: u32 = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    file.pragma_update(None, "user_version", ours + 1).unwrap();
+    drop(file);
+    match refused(directory.path()) {
+        OpenError::Newer { found, known, .. } => {
+            assert_eq!((found, known), (ours as usize + 1, ours as usize))
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -344,8 +362,13 @@ async fn beyond_its_bound_the_queue_refuses_at_once() {
         std::thread::yield_now();
     }
     let queued: Vec<_> = (0..limits::COMMIT_QUEUE_MAX).map(|_| storage.apply(setting(vec![]))).collect();
-    match storage.apply(setting(vec![])).await {
-        Err(ApplyError::Unavailable(unavailable)) => assert!(!unavailable.outcome_is_unknown()),
+    let mut beyond = storage.apply(setting(vec![]));
+    let answer = poll_fn(|context| Poll::Ready(beyond.as_mut().poll(context))).await;
+    if answer.is_pending() {
+        gate.open();
+    }
+    match answer {
+        Poll::Ready(Err(ApplyError::Unavailable(unavailable))) => assert!(!unavailable.outcome_is_unknown()),
         other => panic!("{other:?}"),
     }
     // Numbers are still handed out: they have a lane of their own.
@@ -535,6 +558,6 @@ async fn a_filled_store_serves_and_never_hands_out_the_numbers_again() {
     assert_eq!(storage.head().await.unwrap().seq, Seq::from_number(1_000));
     assert_eq!(storage.log_after(Seq::from_number(998), 10).await.unwrap().len(), 2);
     assert_eq!(storage.apply(change(vec![put_realm()])).await.unwrap().seq, Seq::from_number(1_001));
-    let never = storage.allocate_sequences(Hour::NEVER, 1).await.unwrap();
+    let never = storage.allocate_sequences(lydian_primitives::Hour::NEVER, 1).await.unwrap();
     assert_eq!(never, 0);
 }

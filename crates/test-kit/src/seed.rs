@@ -14,8 +14,7 @@ use lydian_primitives::{Clock, Entropy, Mint, SystemEntropy, Timestamp};
 use lydian_revocation::{CutKind, Seq};
 use lydian_service::install::key_label;
 use lydian_service::{ApiState, KeyEntry, RealmState};
-use lydian_storage::Change;
-pub use lydian_storage::{Parents, Write};
+pub use lydian_storage::{Change, LogObserver, Parents, Record, Write};
 
 use crate::fixtures::Credentials;
 use crate::server::TestServer;

@@ -58,9 +58,20 @@ impl TestServer {
 
     /// A fresh server with the fixtures and changed settings.
     pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_wired(change, |clock| clock, |node| node).await
+    }
+
+    /// A fresh server whose node reads another clock and whose log has another observer, made of its own ones: for what happens
+    /// between two steps.
+    pub async fn start_wired(
+        change: impl FnOnce(&mut Settings),
+        clock_of_node: impl FnOnce(Arc<ManualClock>) -> Arc<dyn Clock>,
+        observer: impl FnOnce(Arc<Node>) -> Arc<dyn LogObserver>,
+    ) -> Self {
         let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
         let clock = Arc::new(ManualClock::at(START));
-        let server = Self::open(directory, clock, change).await;
+        let clock_of_node = clock_of_node(Arc::clone(&clock));
+        let server = Self::open(directory, clock, change, clock_of_node, observer).await;
         server.apply(&fixtures::document()).await;
         server
     }
@@ -71,13 +82,16 @@ impl TestServer {
         self.storage.close().await.expect("the store closes");
         let (directory, clock) = (Arc::clone(&self.directory), Arc::clone(&self.clock));
         drop(self);
-        Self::open(directory, clock, |_| {}).await
+        let clock_of_node = Arc::clone(&clock) as Arc<dyn Clock>;
+        Self::open(directory, clock, |_| {}, clock_of_node, |node| node).await
     }
 
     async fn open(
         directory: Arc<tempfile::TempDir>,
         clock: Arc<ManualClock>,
         change: impl FnOnce(&mut Settings),
+        clock_of_node: Arc<dyn Clock>,
+        observer: impl FnOnce(Arc<Node>) -> Arc<dyn LogObserver>,
     ) -> Self {
         let embedded = EmbeddedStorage::open(directory.path(), Options::default()).expect("the store opens");
         let mut settings = Settings::with_issuer(fixtures::ISSUER);
@@ -87,12 +101,12 @@ impl TestServer {
             &*embedded,
             settings,
             wrapping_key,
-            Arc::clone(&clock) as Arc<dyn Clock>,
+            clock_of_node,
             Arc::new(SystemEntropy) as Arc<dyn Entropy>,
         )
         .await
         .expect("the node opens");
-        embedded.set_observer(Arc::clone(&node) as Arc<dyn LogObserver>);
+        embedded.set_observer(observer(Arc::clone(&node)));
         node.hold_lease();
         Self::listen(directory, clock, node, embedded)
     }

@@ -1,7 +1,7 @@
 //! A store that counts what is asked of it, and fails when a test says so.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lydian_domain::{ApiId, ClientId, GrantId, KeyId, RealmId, SessionId, TokenId, UserId};
 use lydian_primitives::{Hour, Timestamp};
@@ -19,6 +19,7 @@ pub struct WatchedStorage {
     reads_fail: AtomicBool,
     writes_fail: AtomicBool,
     answers_are_lost: AtomicBool,
+    interruption: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl WatchedStorage {
@@ -31,6 +32,7 @@ impl WatchedStorage {
             reads_fail: AtomicBool::new(false),
             writes_fail: AtomicBool::new(false),
             answers_are_lost: AtomicBool::new(false),
+            interruption: Mutex::new(None),
         })
     }
 
@@ -54,8 +56,25 @@ impl WatchedStorage {
         self.answers_are_lost.store(lose, Ordering::SeqCst);
     }
 
+    /// Does this before the next read or write is passed on: something comes in between two steps of a request.
+    pub fn interrupt(&self, interruption: impl FnOnce() + Send + 'static) {
+        *self.planned() = Some(Box::new(interruption));
+    }
+
+    fn planned(&self) -> MutexGuard<'_, Option<Box<dyn FnOnce() + Send>>> {
+        self.interruption.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn come_in_between(&self) {
+        let interruption = self.planned().take();
+        if let Some(interruption) = interruption {
+            interruption();
+        }
+    }
+
     fn read<'a, T: Send + 'a>(&'a self, ask: impl FnOnce(&'a dyn Storage) -> Answer<'a, T>) -> Answer<'a, T> {
         self.reads.fetch_add(1, Ordering::SeqCst);
+        self.come_in_between();
         if self.reads_fail.load(Ordering::SeqCst) {
             return Box::pin(async { Err(Unavailable::because("read: the test forbids it")) });
         }
@@ -67,6 +86,7 @@ impl WatchedStorage {
         ask: impl FnOnce(&'a dyn Storage) -> Answer<'a, T, E>,
     ) -> Answer<'a, T, E> {
         self.writes.fetch_add(1, Ordering::SeqCst);
+        self.come_in_between();
         if self.writes_fail.load(Ordering::SeqCst) {
             return Box::pin(async { Err(Unavailable::because("write: the test forbids it").into()) });
         }

@@ -122,3 +122,16 @@ fn nothing_is_written_outside_of_the_data_directory() {
         fs::read_dir(place.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["data"]);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_process_makes_private_files_and_leaves_no_image_of_its_memory() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let of_process = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", server.id())).unwrap();
+    assert!(of_process("status").lines().any(|line| line == "Umask:\t0077"));
+    let limits = of_process("limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
+    server.stop();
+}

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use lydian_test_kit::fixtures::{ACME_APP, API, API_CLIENT, APP, Credentials, POST_APP, PUBLIC_CLIENT};
 use lydian_test_kit::seed::Seed;
+use lydian_test_kit::server::introspection;
 use lydian_test_kit::{Reply, Request, TestServer};
 
 use crate::alike::whole;
@@ -320,4 +321,28 @@ async fn int_20_the_caller_is_judged_before_anything_of_the_token() {
         answers.push(whole(&asked.server.send(request).await));
     }
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_caller_is_known_by_its_own_header_alone() {
+    let server = TestServer::start().await;
+    let token = server.issue(APP, API).await;
+    server.introspect(API_CLIENT, &token).await.active();
+    let realm = server.realm(None);
+    // So many that some of them fall on the place of the header that is known.
+    for number in 0..20_000 {
+        let header = format!("Basic {number}");
+        assert!(server.service.known_caller(&realm, header.as_bytes()).is_none(), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_is_known_does_not_excuse_another_name_in_the_form() {
+    let server = TestServer::start().await;
+    let token = server.issue(APP, API).await;
+    server.introspect(API_CLIENT, &token).await.active();
+    let request = || introspection(API_CLIENT, &token);
+    server.send(request().parameter("client_id", API_CLIENT.client_id)).await.active();
+    server.send(request().parameter("client_id", APP.client_id)).await.refused(400, "invalid_request");
+    server.send(request().parameter("client_secret", "x")).await.refused(400, "invalid_request");
 }

@@ -1,8 +1,9 @@
 //! What a revocation takes along (RFC 7009 §2.1).
 
+use lydian_primitives::Clock;
 use lydian_test_kit::TestServer;
 use lydian_test_kit::fixtures::{API, APP, AUDITOR, BARE_API, CASCADE_APP, Credentials, JWT_API};
-use lydian_test_kit::seed::{Granted, Seed};
+use lydian_test_kit::seed::{self, Granted, Seed, Write};
 
 async fn seeded(client: Credentials, audience: &'static str) -> (TestServer, Granted, Granted) {
     let server = TestServer::start().await;
@@ -50,6 +51,20 @@ async fn rev_07_w26_d30_an_access_token_goes_alone() {
 async fn rev_07_d30_a_client_may_have_registered_that_everything_goes_together() {
     for audience in [API, JWT_API, BARE_API] {
         let (server, granted, neighbour) = seeded(CASCADE_APP, audience).await;
+        assert_eq!(server.revoke(CASCADE_APP, &granted.access_token).await.status, 200);
+        check(&server, &granted, false, false).await;
+        check(&server, &neighbour, true, true).await;
+    }
+}
+
+#[tokio::test]
+async fn rev_07_an_access_token_that_died_alone_can_still_take_everything_along() {
+    for audience in [API, JWT_API, BARE_API] {
+        let (server, granted, neighbour) = seeded(CASCADE_APP, audience).await;
+        let expires_at = server.clock.now().plus_seconds(7_600);
+        let alone = Write::RevokeToken { token: granted.access_token_id, expires_at };
+        seed::put(&server, vec![alone]).await;
+        check(&server, &granted, false, true).await;
         assert_eq!(server.revoke(CASCADE_APP, &granted.access_token).await.status, 200);
         check(&server, &granted, false, false).await;
         check(&server, &neighbour, true, true).await;

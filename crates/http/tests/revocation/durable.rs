@@ -107,3 +107,17 @@ async fn rev_11_rev_08_an_acknowledged_revocation_outlives_a_restart() {
         server.introspect(AUDITOR, token).await.inactive();
     }
 }
+
+#[tokio::test]
+async fn rev_11_a_revocation_that_is_the_first_row_of_the_horizon_outlives_a_restart() {
+    let server = TestServer::start().await;
+    // The rows of the fixtures lie before the horizon, and the revocation is the first one within.
+    server.advance_seconds(10);
+    let granted = Seed::of(APP, Some(BARE_API), "read").living(86_400).put(&server).await;
+    let kept = Seed::of(APP, Some(BARE_API), "read").living(86_400).named("kept").put(&server).await;
+    assert_eq!(server.revoke(APP, &granted.access_token).await.status, 200);
+    server.advance_seconds(86_399);
+    let server = server.restart().await;
+    server.introspect(AUDITOR, &granted.access_token).await.inactive();
+    server.introspect(AUDITOR, &kept.access_token).await.active();
+}

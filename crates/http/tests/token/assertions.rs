@@ -4,6 +4,7 @@ use lydian_jose::{Algorithm, SigningKey};
 use lydian_primitives::limits;
 use lydian_service::limiter::Rate;
 use lydian_test_kit::fixtures::{self, API, API_CLIENT, APP, ISSUER};
+use lydian_test_kit::seed::{self, Write};
 use lydian_test_kit::server::START;
 use lydian_test_kit::{Reply, Request, TestServer, forge};
 use serde_json::{Value, json};
@@ -324,6 +325,18 @@ async fn oau_02_a_key_that_is_no_longer_registered_or_of_another_method_proves_n
     signing.server.apply(&document).await;
     let by_next = next.sign_compact("JWT", claims("5").to_string().as_bytes()).unwrap();
     check_refused("another method", &signing.ask(&by_next).await);
+}
+
+#[tokio::test]
+async fn oau_02_a_client_whose_keys_are_gone_proves_nothing() {
+    let signing = Signing::start().await;
+    signing.check_accepted("registered", &signing.signed(&claims("1"))).await;
+    let realm = signing.server.realm(None);
+    let client = (**realm.client_by_name(CLIENT).unwrap()).clone();
+    let version = client.version + 1;
+    let without = lydian_domain::Client { jwks: None, version, ..client };
+    seed::put(&signing.server, vec![Write::PutClient(without)]).await;
+    check_refused("without keys", &signing.ask(&signing.signed(&claims("2"))).await);
 }
 
 #[tokio::test]
