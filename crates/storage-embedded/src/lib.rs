@@ -29,3 +29,5 @@ pub use storage::EmbeddedStorage;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upgrade_tests;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::{Batch, Connection, OpenFlags};
 
 /// The name of the database within the data directory.
 pub const FILE_NAME: &str = "lydian.db";
@@ -17,7 +18,7 @@ pub const FILE_NAME: &str = "lydian.db";
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"Lydi");
 
 /// Each step takes the database from the version of its index to the next one.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
 
 /// The smallest page of SQLite, in bytes; the first one holds the header.
 const SMALLEST_PAGE: u64 = 512;
@@ -138,7 +139,7 @@ pub(crate) fn open_database(directory: &Path) -> Result<Connection, OpenError> {
     let prepare = || -> Result<(), OpenError> {
         let sql = |error| classify(&path, error);
         require_ours(&connection, &path)?;
-        migrate(&connection, &path)?;
+        migrate(&connection, &path, MIGRATIONS, || {})?;
         let in_use: bool = connection
             .query_row("SELECT in_use FROM file_state WHERE id = 1", [], |row| row.get(0))
             .map_err(sql)?;
@@ -259,20 +260,32 @@ fn require_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Brings the schema to our version, each step in a transaction of its own.
-fn migrate(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+/// Brings the schema to the version of the last step, each step in a transaction of its own. `ran` hears of each statement.
+pub(crate) fn migrate(
+    connection: &Connection,
+    path: &Path,
+    steps: &[&str],
+    mut ran: impl FnMut(),
+) -> Result<(), OpenError> {
     let sql = |error| classify(path, error);
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sql)?;
     let found = usize::try_from(found).unwrap_or(usize::MAX);
-    if found > MIGRATIONS.len() {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() });
+    if found > steps.len() {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known: steps.len() });
     }
-    for (version, step) in MIGRATIONS.iter().enumerate().skip(found) {
+    for (version, step) in steps.iter().enumerate().skip(found) {
         let transaction = connection.unchecked_transaction().map_err(sql)?;
-        transaction.execute_batch(step).map_err(sql)?;
+        let mut statements = Batch::new(&transaction, step);
+        while let Some(mut statement) = statements.next().map_err(sql)? {
+            statement.execute([]).map_err(sql)?;
+            ran();
+        }
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sql)?;
+        ran();
         transaction.pragma_update(None, "user_version", version as i64 + 1).map_err(sql)?;
+        ran();
         transaction.commit().map_err(sql)?;
+        ran();
     }
     Ok(())
 }
