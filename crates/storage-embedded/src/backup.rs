@@ -5,17 +5,21 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use lydian_domain::RealmId;
-use lydian_primitives::{Entropy, Hour, Id};
+use lydian_primitives::{Entropy, Hour, Id, Timestamp};
 use lydian_revocation::{Link, LogPosition, Seq};
 use rusqlite::{Connection, params};
 
 use crate::open::{self, FILE_NAME, OpenError};
 use crate::{log, reads};
 
-/// How far a restore moves the log ahead: beyond every position that the lost store can have reached since the backup.
+/// How far a restore moves the log ahead at least: beyond every position that the lost store can have reached since the backup.
 ///
 /// A JWT without a record carries such a position, and only a cut beyond it kills the token.
 const RESTORED_AHEAD: u64 = 1 << 32;
+
+/// How far it moves ahead besides, for each second since the last row of the snapshot: no store writes so many rows. The store that is
+/// lost may itself be an earlier restore of the same backup, which moved ahead from the same row.
+const AHEAD_PER_SECOND: u64 = 1 << 20;
 
 /// What a snapshot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +75,16 @@ fn describe(connection: &Connection) -> rusqlite::Result<Snapshot> {
 /// # Errors
 ///
 /// [`OpenError`] when the file cannot be written.
-pub fn detach(file: &Path, entropy: &dyn Entropy) -> Result<Snapshot, OpenError> {
+pub fn detach(file: &Path, now: Timestamp, entropy: &dyn Entropy) -> Result<Snapshot, OpenError> {
     let sql = |error| open::classify(file, error);
     let connection = Connection::open(file).map_err(sql)?;
-    let before = describe(&connection).map_err(sql)?;
+    let before = log::read_head(&connection).map_err(sql)?;
     let mut link = [0; 8];
     entropy.fill(&mut link);
-    let seq = Seq::from_number(before.head.seq.as_number() + RESTORED_AHEAD);
+    let elapsed = now.as_unix_seconds().saturating_sub(before.latest_at.as_unix_seconds());
+    // Capped, so that no clock moves the log beyond what JSON counts exactly.
+    let ahead = RESTORED_AHEAD + elapsed.min(u64::from(u32::MAX)) * AHEAD_PER_SECOND;
+    let seq = Seq::from_number(before.position.seq.as_number() + ahead);
     let link = Link::from_bits(u64::from_le_bytes(link)).as_bits().cast_signed();
     connection
         .execute("UPDATE head SET seq = ?1, link = ?2 WHERE id = 1", params![seq.as_stored(), link])

@@ -245,3 +245,18 @@ fn r30_a_program_of_each_version_refuses_the_next_one_and_leaves_its_file_alone(
         assert_eq!(fs::read(&path).unwrap(), before);
     }
 }
+
+#[tokio::test]
+async fn r34_a_later_restore_of_the_same_backup_goes_on_beyond_the_earlier_one() {
+    let [first, second] = [store_of(MIGRATIONS.len()), store_of(MIGRATIONS.len())];
+    let detach = |directory: &Path, now| {
+        crate::backup::detach(&directory.join(FILE_NAME), now, &lydian_primitives::SystemEntropy).unwrap()
+    };
+    let earlier = detach(first.path(), NOW.plus_seconds(60));
+    let storage = open_store(first.path());
+    let reached = storage.apply(change(vec![], vec![cut(CutKind::Realm, 10_001)])).await.unwrap();
+    storage.close().await.unwrap();
+    let later = detach(second.path(), NOW.plus_seconds(120));
+    assert!(later.head.seq > reached.seq, "a cut there kills what the earlier one minted: {later:?}");
+    assert_ne!(later.head.link, earlier.head.link);
+}

@@ -149,7 +149,7 @@ async fn restore_into(
     if let Some(finding) = examine_database(&file, &wrapping)?.into_iter().next() {
         return Err(refused(from, format!("its database is damaged: {finding}")));
     }
-    backup::detach(&file, &SystemEntropy)?;
+    backup::detach(&file, SystemClock.now(), &SystemEntropy)?;
     let (store_generation, realms_cut) = prepare(draft, from, nothing_was_revoked_since).await?;
     // The key first: a database without it would be refused, and a key without a database is a first start.
     directory
