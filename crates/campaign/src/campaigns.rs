@@ -23,6 +23,14 @@ struct Campaign {
 /// All campaigns, in alphabetical order.
 const CAMPAIGNS: &[Campaign] = &[
     Campaign {
+        name: "crash",
+        what: "kill -9 at random under clients and an administrator; an auditor replays their journal",
+        gate: "200 kills",
+        full: "1000 kills",
+        beside_others: false,
+        run: crate::crash::run,
+    },
+    Campaign {
         name: "fuzz",
         what: "mutated inputs for every parser that the network or a file reaches; --rounds is seconds per target",
         gate: "5 s for each of 29 targets",

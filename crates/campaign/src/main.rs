@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod campaigns;
+mod client;
+mod crash;
 mod fuzz;
 mod libfuzzer;
 mod mutations;

@@ -20,6 +20,9 @@ pub(crate) struct Server {
     data: PathBuf,
 }
 
+/// The issuer of campaigns.
+const ISSUER: &str = "https://campaign.example";
+
 /// The binary under test: beside the campaign's own, as cargo builds both.
 pub(crate) fn binary() -> Result<PathBuf> {
     let own = std::env::current_exe().context("find this program")?;
@@ -48,7 +51,10 @@ impl Server {
     /// When it ends instead of becoming ready; the error has the end of its log.
     pub(crate) fn start(data: &Path, log: &Path) -> Result<Self> {
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--insecure-plain-http"];
-        Self::start_command(command(data, &arguments)?, data, log)
+        let mut command = command(data, &arguments)?;
+        // The port differs from start to start, and the name by which JWTs know their issuer must not.
+        command.env("LYDIAN_ISSUER", ISSUER);
+        Self::start_command(command, data, log)
     }
 
     /// The same with a command that the caller has made.
