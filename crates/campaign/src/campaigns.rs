@@ -54,6 +54,14 @@ const CAMPAIGNS: &[Campaign] = &[
         beside_others: true,
         run: crate::mutations::run,
     },
+    Campaign {
+        name: "power",
+        what: "the power is cut under load, and the disk loses and tears what was not synced",
+        gate: "50 cuts",
+        full: "2000 cuts",
+        beside_others: false,
+        run: crate::power::run,
+    },
 ];
 
 /// The table for people.

@@ -10,6 +10,7 @@ mod crash;
 mod fuzz;
 mod libfuzzer;
 mod mutations;
+mod power;
 mod run;
 mod server;
 

@@ -50,11 +50,20 @@ impl Server {
     ///
     /// When it ends instead of becoming ready; the error has the end of its log.
     pub(crate) fn start(data: &Path, log: &Path) -> Result<Self> {
+        Self::start_command(Self::command(data)?, data, log)
+    }
+
+    /// The command that [`Self::start`] runs.
+    ///
+    /// # Errors
+    ///
+    /// When the binary is missing.
+    pub(crate) fn command(data: &Path) -> Result<Command> {
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--insecure-plain-http"];
         let mut command = command(data, &arguments)?;
         // The port differs from start to start, and the name by which JWTs know their issuer must not.
         command.env("LYDIAN_ISSUER", ISSUER);
-        Self::start_command(command, data, log)
+        Ok(command)
     }
 
     /// The same with a command that the caller has made.

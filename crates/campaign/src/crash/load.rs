@@ -87,12 +87,20 @@ pub(crate) fn set_up(data: &Path, place: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Uses the server for so long; it is still alive when this returns, and requests are on their way.
+/// Who uses the server beside the clients.
+#[derive(Clone, Copy)]
+pub(crate) struct Users {
+    /// An administrator with commands. They go on with the files themselves when the server is gone.
+    pub(crate) administrator: bool,
+}
+
+/// Uses the server for so long, and kills it in the middle of everything.
 pub(crate) fn run(
     server: &Server,
     before: &Findings,
     journal: &Journal,
     counts: &Counts,
+    users: Users,
     life: Duration,
     seed: u64,
 ) {
@@ -102,10 +110,12 @@ pub(crate) fn run(
         for number in 0..CLIENTS {
             scope.spawn(move || load.client(Rng::with_seed(seed.wrapping_add(number as u64))));
         }
-        scope.spawn(move || load.administrator(Rng::with_seed(seed ^ 0xad)));
+        if users.administrator {
+            scope.spawn(move || load.administrator(Rng::with_seed(seed ^ 0xad)));
+        }
         // The life of the server is part of the campaign.
         std::thread::sleep(life);
-        // Killed in the middle of everything: the threads notice by themselves.
+        // The threads notice by themselves.
         let _ = server.signal(rustix::process::Signal::KILL);
         over.store(true, Ordering::Relaxed);
     });

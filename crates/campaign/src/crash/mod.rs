@@ -1,8 +1,8 @@
 //! R1: the server is killed at random, again and again, while clients and an administrator use it. Nothing that was acknowledged may
 //! be lost, nothing that was revoked may come back, and it must be ready again within two seconds.
 
-mod auditor;
-mod journal;
+pub(crate) mod auditor;
+pub(crate) mod journal;
 pub(crate) mod load;
 
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use fastrand::Rng;
 
 use self::auditor::{Expected, Findings, Token};
 use self::journal::{Journal, Line};
-use self::load::{AUDITOR, Counts};
+use self::load::{AUDITOR, Counts, Users};
 use crate::client::{Client, Reply};
 use crate::run::{Options, Report, Size, progress};
 use crate::server::{self, Server};
@@ -76,7 +76,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
             break;
         }
         let life = Duration::from_millis(rng.u64(50..longest));
-        load::run(&server, &findings, &journal, &counts, life, rng.u64(..));
+        load::run(&server, &findings, &journal, &counts, Users { administrator: true }, life, rng.u64(..));
         server.kill()?;
         journal.write(&Line::Killed);
         report.violations.extend(counts.take_violations());
@@ -115,15 +115,15 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
 
 /// What one audit found.
 #[derive(Default)]
-struct Outcome {
-    audited: u64,
-    lost: u64,
-    revived: u64,
-    violations: Vec<String>,
+pub(crate) struct Outcome {
+    pub(crate) audited: u64,
+    pub(crate) lost: u64,
+    pub(crate) revived: u64,
+    pub(crate) violations: Vec<String>,
 }
 
 /// Asks the server about the tokens of the journal.
-fn audit(
+pub(crate) fn audit(
     server: &Server,
     findings: &Findings,
     round: u64,
