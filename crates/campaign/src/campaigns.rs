@@ -31,6 +31,14 @@ const CAMPAIGNS: &[Campaign] = &[
         run: crate::crash::run,
     },
     Campaign {
+        name: "disk-full",
+        what: "the data directory's file system is full for a while: writes are 503, reads go on, nothing is lost",
+        gate: "3 rounds, full for 5 s",
+        full: "50 rounds, full for 60 s",
+        beside_others: true,
+        run: crate::disk_full::run,
+    },
+    Campaign {
         name: "fuzz",
         what: "mutated inputs for every parser that the network or a file reaches; --rounds is seconds per target",
         gate: "5 s for each of 29 targets",

@@ -20,6 +20,8 @@ pub(crate) enum Reply {
     Answered {
         /// The status.
         status: u16,
+        /// Whether it says when to come back.
+        retry_after: bool,
         /// The body as JSON; null where there is none.
         body: Value,
     },
@@ -57,8 +59,9 @@ impl Client {
     fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Reply {
         let Ok(mut answer) = answer else { return Reply::Lost };
         let status = answer.status().as_u16();
+        let retry_after = answer.headers().contains_key("retry-after");
         // An answer whose body was cut off says nothing.
         let Ok(text) = answer.body_mut().read_to_string() else { return Reply::Lost };
-        Reply::Answered { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+        Reply::Answered { status, retry_after, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
     }
 }

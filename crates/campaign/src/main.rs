@@ -7,6 +7,7 @@
 mod campaigns;
 mod client;
 mod crash;
+mod disk_full;
 mod fuzz;
 mod libfuzzer;
 mod mutations;

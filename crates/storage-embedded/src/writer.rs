@@ -167,6 +167,8 @@ enum Attempt {
     RolledBack(Refusal),
     /// The transaction could not begin or be rolled back: nothing of it happened.
     Broken(rusqlite::Error),
+    /// There was no room for it, and it was rolled back: nothing of it happened, and what is in memory is right.
+    Full(rusqlite::Error),
     /// The outcome is unknown.
     Lost(rusqlite::Error),
 }
@@ -225,6 +227,10 @@ impl Writer {
                 self.pace.failed();
                 refuse(items, &Refusal::failed(COMMIT, &error));
             }
+            Attempt::Full(error) => {
+                self.pace.failed();
+                refuse(items, &Refusal::failed(COMMIT, &error));
+            }
             Attempt::Lost(error) => {
                 self.lost_track = true;
                 self.observer().lost_track();
@@ -274,7 +280,7 @@ impl Writer {
             };
         }
         if let Err(error) = self.commit_transaction(connection) {
-            return Attempt::Lost(error);
+            return if is_full(&error) { roll_back_full(connection, error) } else { Attempt::Lost(error) };
         }
         if !rows.is_empty() {
             match reads::records_of(connection, &rows) {
@@ -383,6 +389,23 @@ fn perform(transaction: &mut Transaction<'_>, item: &Item) -> Result<Done, Failu
             transaction.forget(*hour, *log_before, *rows).map(Done::Rows)
         }
         Item::SweepOrphans { after, scan, .. } => transaction.sweep_orphans(*after, *scan).map(Done::Orphans),
+    }
+}
+
+/// Whether a commit failed because there is no room on the disk.
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+}
+
+/// A commit writes its frames, the record of the commit last, and then syncs them: one that found no room wrote no such record, and
+/// SQLite has rolled it back or still holds it open. Nobody has to wait until the log has been read again.
+fn roll_back_full(connection: &Connection, error: rusqlite::Error) -> Attempt {
+    if connection.is_autocommit() {
+        return Attempt::Full(error);
+    }
+    match run_cached(connection, "ROLLBACK") {
+        Ok(()) => Attempt::Full(error),
+        Err(error) => Attempt::Lost(error),
     }
 }
 

@@ -23,7 +23,13 @@ const SECRET: &str = "campaign-fixture-0123456789abcdef0123456789";
 /// Clients that the administrator disables and cuts.
 const VICTIMS: [&str; 3] = ["victim-0", "victim-1", "victim-2"];
 
-const APIS: [&str; 3] = ["https://opaque.example/", "https://jwt.example/", "https://bare.example/"];
+/// The application, which owns most tokens.
+pub(crate) const APP: (&str, &str) = ("app", SECRET);
+
+/// The API with opaque tokens.
+pub(crate) const OPAQUE_API: &str = "https://opaque.example/";
+
+const APIS: [&str; 3] = [OPAQUE_API, "https://jwt.example/", "https://bare.example/"];
 
 /// Threads that use the server.
 const CLIENTS: usize = 8;
@@ -183,7 +189,7 @@ impl Load<'_> {
         let intent = self.journal.intend(|intent| Line::Issue { intent, client: client_id.to_owned() });
         let form = [("grant_type", "client_credentials"), ("resource", resource)];
         match client.post("/oauth2/token", (client_id, SECRET), &form) {
-            Reply::Answered { status: 200, body } => {
+            Reply::Answered { status: 200, body, .. } => {
                 let token = body["access_token"].as_str().unwrap_or_default().to_owned();
                 self.journal.write(&Line::Issued { intent, token: token.clone() });
                 self.counts.issued.fetch_add(1, Ordering::Relaxed);
@@ -192,7 +198,7 @@ impl Load<'_> {
             // A victim may be disabled at this moment, and too many failures are slowed down.
             Reply::Answered { status: 401 | 429, .. } if client_id != "app" => {}
             Reply::Answered { status: 503, .. } | Reply::Lost => {}
-            Reply::Answered { status, body } => {
+            Reply::Answered { status, body, .. } => {
                 self.counts.violation(format!("a token was asked for, and the answer is {status} {body}"));
             }
         }
@@ -202,13 +208,13 @@ impl Load<'_> {
     fn introspect(&self, client: &Client, token: &Known) {
         let asked_at = self.journal.lines();
         match client.post("/oauth2/introspect", AUDITOR, &[("token", &token.text)]) {
-            Reply::Answered { status: 200, body } => {
+            Reply::Answered { status: 200, body, .. } => {
                 let active = body["active"] == serde_json::Value::Bool(true);
                 self.journal.write(&Line::Seen { token: token.intent, asked_at, active });
                 self.counts.introspected.fetch_add(1, Ordering::Relaxed);
             }
             Reply::Answered { status: 503, .. } | Reply::Lost => {}
-            Reply::Answered { status, body } => {
+            Reply::Answered { status, body, .. } => {
                 self.counts.violation(format!("a token was introspected, and the answer is {status} {body}"));
             }
         }
@@ -220,7 +226,7 @@ impl Load<'_> {
         match client.post("/oauth2/revoke", ("app", SECRET), &[("token", &token.text)]) {
             Reply::Answered { status: 200, .. } => self.journal.write(&Line::Acknowledged { intent }),
             Reply::Answered { status: 503, .. } | Reply::Lost => {}
-            Reply::Answered { status, body } => {
+            Reply::Answered { status, body, .. } => {
                 self.counts.violation(format!("a token was revoked, and the answer is {status} {body}"));
             }
         }

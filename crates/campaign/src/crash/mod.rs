@@ -143,7 +143,7 @@ pub(crate) fn audit(
                 let client = Client::new(&server.url);
                 while let Some(token) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let reply = client.post("/oauth2/introspect", AUDITOR, &[("token", &token.text)]);
-                    let Reply::Answered { status: 200, body } = reply else {
+                    let Reply::Answered { status: 200, body, .. } = reply else {
                         failed.store(true, Ordering::Relaxed);
                         return;
                     };
