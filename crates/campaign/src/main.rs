@@ -8,6 +8,7 @@ mod campaigns;
 mod fuzz;
 mod libfuzzer;
 mod mutations;
+mod rotation;
 mod run;
 mod server;
 

@@ -53,6 +53,8 @@ pub(crate) struct RotateArguments {
 #[derive(clap::Args)]
 pub(crate) struct RetireArguments {
     /// The key, as `lydian keys list` shows it
+    // One kid of 64 begins with a hyphen.
+    #[arg(allow_hyphen_values = true)]
     kid: String,
     /// The realm in which it lies [default: default]
     #[arg(long, value_name = "NAME", value_parser = realm_name)]
@@ -67,6 +69,7 @@ pub(crate) struct RetireArguments {
 #[derive(clap::Args)]
 pub(crate) struct ShowStrandedArguments {
     /// The key [default: each that is not retired]
+    #[arg(allow_hyphen_values = true)]
     kid: Option<String>,
     /// The realm in which it lies [default: default]
     #[arg(long, value_name = "NAME", value_parser = realm_name)]
