@@ -137,7 +137,7 @@ async fn a_database_of_a_newer_program_is_refused_and_left_alone() {
     tool(directory.path()).pragma_update(None, "user_version", 4_711).unwrap();
     let before = fs::read(directory.path().join(FILE_NAME)).unwrap();
     match refused(directory.path()) {
-        error @ OpenError::Newer { found: 4_711, known: 2, .. } => {
+        error @ OpenError::Newer { found: 4_711, known: 3, .. } => {
             assert!(error.to_string().contains("start the newer program"), "{error}");
         }
         other => panic!("{other:?}"),

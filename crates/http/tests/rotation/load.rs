@@ -1,6 +1,7 @@
 //! A load of issuing, validating and introspecting across many rotations: nothing fails, and every token lives to its end.
 
 use lydian_domain::KeyState;
+use lydian_domain::key_rotation::PUBLICATION_SECONDS_MIN;
 use lydian_primitives::{Clock, Timestamp, limits};
 use lydian_service::forgetting::Housekeeper;
 use lydian_test_kit::TestServer;
@@ -15,11 +16,20 @@ const CLOSE_STEP: u64 = 20;
 /// For how long the looks stay close after a key has begun to sign.
 const CLOSE_AFTER_SECONDS: u64 = limits::JWKS_SECONDS_MAX + 60;
 
-/// The realm rotates each day, and publishes a quarter of an hour ahead. One kind of token lives for ten minutes, one for as long
-/// as a JWT may.
+/// When the successor of a key is published, in seconds after the key began to sign.
+const SUCCESSOR_AFTER_SECONDS: u64 = 86_400 - PUBLICATION_SECONDS_MIN;
+
+/// For how long the looks are close before a successor is published: different each time, so that caches are filled at every
+/// distance from the change.
+fn close_before_seconds(rotation: usize) -> u64 {
+    310 + (rotation as u64 * 47) % 300
+}
+
+/// The realm rotates each day, and publishes for the shortest time. One kind of token lives for ten minutes, one for as long as a
+/// JWT may.
 fn document() -> String {
     format!(
-        "[[realm]]\nname = \"default\"\nkey_rotation_seconds = 86400\nkey_prepublication_seconds = 900\n\
+        "[[realm]]\nname = \"default\"\nkey_rotation_seconds = 86400\nkey_prepublication_seconds = {PUBLICATION_SECONDS_MIN}\n\
          [[api]]\naudience = {JWT_API:?}\naccess_token_seconds = 600\n\
          [[api]]\naudience = {BARE_API:?}\naccess_token_seconds = 86400\n"
     )
@@ -86,9 +96,15 @@ async fn rotations_under_load_fail_no_validation_and_cut_no_token_short() {
     // After the last rotation everything that lives then lives to its end.
     while rotated < rotations || load.server.clock.now().seconds_since(changed_at) < 80_000 {
         let since_change = load.server.clock.now().seconds_since(changed_at);
-        let close = !keys_in(&load.server, KeyState::Prepublished).is_empty()
+        let close_from = SUCCESSOR_AFTER_SECONDS - close_before_seconds(rotated);
+        let close = since_change >= close_from
+            || !keys_in(&load.server, KeyState::Prepublished).is_empty()
             || (rotated > 0 && since_change < CLOSE_AFTER_SECONDS);
-        load.server.advance_seconds(if close { CLOSE_STEP } else { QUIET_STEP });
+        load.server.advance_seconds(if close {
+            CLOSE_STEP
+        } else {
+            QUIET_STEP.min(close_from - since_change)
+        });
         housekeeper.round(&load.server.service).await.unwrap();
         load.look(turn).await;
         turn += 1;
