@@ -70,6 +70,14 @@ const CAMPAIGNS: &[Campaign] = &[
         beside_others: false,
         run: crate::power::run,
     },
+    Campaign {
+        name: "rotation",
+        what: "signing keys rotate under load beside validators that keep the key set as long as they may; --rounds is rotations",
+        gate: "5 rotations",
+        full: "100 rotations",
+        beside_others: true,
+        run: crate::rotation::run,
+    },
 ];
 
 /// The table for people.

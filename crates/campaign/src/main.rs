@@ -12,6 +12,7 @@ mod fuzz;
 mod libfuzzer;
 mod mutations;
 mod power;
+mod rotation;
 mod run;
 mod server;
 

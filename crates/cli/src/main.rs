@@ -8,6 +8,7 @@ mod backup;
 mod control;
 mod doctor;
 mod explain;
+mod keys;
 mod output;
 mod records;
 mod revoke;
@@ -50,6 +51,9 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Say why a token is or is not active, by which event, for whom
     Explain(explain::Arguments),
+    /// Look at signing keys, rotate and retire them
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Handle realms (tenants) one at a time
     #[command(subcommand)]
     Realm(records::Command<records::AddRealm>),
@@ -149,6 +153,7 @@ fn main() -> ExitCode {
         Command::Config(command) => config_command(&command),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Keys(command) => keys::run(&command),
         Command::Realm(command) => records::run(&command),
         Command::Restore(arguments) => backup::restore(&arguments),
         Command::Revoke(arguments) => revoke::run(&arguments),

@@ -37,7 +37,8 @@ struct SubjectArguments {
     #[arg(long, value_name = "CLIENT_ID")]
     client: Option<String>,
     /// Everything signed so far with this key
-    #[arg(long, value_name = "KID")]
+    // One kid of 64 begins with a hyphen.
+    #[arg(long, value_name = "KID", allow_hyphen_values = true)]
     key: Option<String>,
 }
 

@@ -8,6 +8,7 @@ pub mod audience;
 pub mod authenticate;
 pub mod introspect;
 pub mod issue;
+pub mod key_rotation;
 pub mod records;
 pub mod refusal;
 pub mod revoke;

@@ -173,6 +173,7 @@ pub(crate) fn key(state: KeyState) -> SigningKeyRecord {
         algorithm: Algorithm::Es256,
         state,
         created_at: ISSUED,
+        changed_at: ISSUED,
         cut_at: Seq::ZERO,
         wrapped_private_key: Vec::new(),
         version: 1,

@@ -1,5 +1,7 @@
 //! What a realm publishes: its keys (RFC 7517 §5) and its metadata (RFC 8414 §3.2).
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
@@ -7,13 +9,16 @@ use http::header::{
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 use lydian_domain::secrets::sha256;
-use lydian_primitives::base64url;
+use lydian_primitives::{base64url, limits};
 use lydian_service::RealmState;
 
 use crate::{Answer, response};
 
-/// For how long a key set may be kept: a new key is published at least this long before it signs.
-pub const JWKS_SECONDS_MAX: u64 = 300;
+/// How long anybody may keep what is published here; rotation waits for as long before a new key signs.
+static LIFETIME: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let text = format!("public, max-age={}", limits::JWKS_SECONDS_MAX);
+    HeaderValue::try_from(text).expect("words and a number make a header value")
+});
 
 /// The published keys.
 pub fn jwks(realm: &RealmState, headers: &HeaderMap) -> Answer {
@@ -40,21 +45,11 @@ fn document(text: &str, content_type: HeaderValue, headers: &HeaderMap) -> Answe
     if !known {
         headers.insert(CONTENT_TYPE, content_type);
     }
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    headers.insert(CACHE_CONTROL, LIFETIME.clone());
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     if let Ok(etag) = HeaderValue::try_from(etag) {
         headers.insert(ETAG, etag);
     }
     response::harden(headers);
     answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lifetime_on_the_wire_is_the_one_that_rotation_waits_for() {
-        assert_eq!(format!("public, max-age={JWKS_SECONDS_MAX}"), "public, max-age=300");
-    }
 }

@@ -18,6 +18,12 @@ pub const KEYS_TRIED_MAX: usize = 8;
 pub const JWKS_KEYS_MAX: usize = 64;
 /// Largest JWK Set document, in bytes.
 pub const JWKS_BYTES_MAX: usize = 512 * 1024;
+/// For how long anybody may keep our JWK Set, in seconds: a new key is published for longer than this before it signs.
+pub const JWKS_SECONDS_MAX: u64 = 300;
+/// How much longer a new key is published before it signs, in seconds: a fetch that began just before it may be slow.
+pub const JWKS_MARGIN_SECONDS: u64 = 60;
+/// How much longer a key stays published than its last token lives, in seconds: as far as the forgetting mark may be set ahead at once.
+pub const KEY_RETIREMENT_MARGIN_SECONDS: u64 = 3_600;
 
 /// Largest request body on the public listener, in bytes.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;

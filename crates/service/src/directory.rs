@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use lydian_domain::audience::Apis;
 use lydian_domain::secrets::{HandleCipher, RealmSecrets, RootKeys, WrappingKey};
 use lydian_domain::{
-    Api, ApiId, Client, ClientId, KeyId, KeyState, Realm, RealmId, RealmName, SigningKeyRecord,
+    Api, ApiId, Client, ClientId, KeyId, KeyState, Realm, RealmId, RealmName, SigningKeyRecord, TokenFormat,
 };
 use lydian_jose::{Algorithm, JwkSet, SigningKey};
 use lydian_oauth_types::metadata::ServerMetadata;
@@ -216,6 +216,19 @@ impl RealmState {
     /// The key of this `kid`, in whatever state.
     pub fn key_by_kid(&self, kid: &str) -> Option<&Arc<KeyEntry>> {
         self.keys.get(self.keys_by_kid.get(kid)?)
+    }
+
+    /// All keys, in whatever state, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<KeyEntry>> {
+        self.keys.values()
+    }
+
+    /// Whether an API or the realm itself wants tokens of this algorithm.
+    pub fn needs_key(&self, algorithm: Algorithm) -> bool {
+        self.realm.signing_algorithm.0 == algorithm
+            || self.apis.values().any(|state| {
+                matches!(&state.api.token_format, TokenFormat::Jwt { algorithm: wanted, .. } if wanted.0 == algorithm)
+            })
     }
 
     /// The key that signs with this algorithm now: the newest active one.

@@ -103,7 +103,7 @@ pub struct Housekeeper {
 }
 
 impl Housekeeper {
-    /// One round: moves the mark, forgets what lies behind it, writes the counts of issued tokens.
+    /// One round: moves the mark, rotates the keys that are due, forgets what lies behind it, writes the counts of issued tokens.
     ///
     /// # Errors
     ///
@@ -128,6 +128,7 @@ impl Housekeeper {
             Step::Stay => {}
             Step::Advance(to) => service.move_mark(stored, to).await?,
         }
+        service.rotate_due_keys().await?;
         service.forget().await
     }
 }

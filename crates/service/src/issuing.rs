@@ -31,7 +31,7 @@ pub struct IssuedToken {
     pub scope: ScopeSet,
 }
 
-/// How many tokens without a row were issued and are not yet counted in the store.
+/// How many JWTs were issued and are not yet counted in the store.
 #[derive(Default)]
 pub struct IssuedCounts {
     pending: Mutex<HashMap<(RealmId, Audience, KeyId, Hour), u64>>,
@@ -117,10 +117,10 @@ impl Service {
             change.preconditions.push(Precondition::AssertionUnused { client, digest, expires_at });
             change.writes.push(Write::UseAssertion { client, digest, expires_at });
         }
+        // With a row or without: what a key has signed decides how long it stays published.
+        self.issued.add(&token);
         if record {
             change.writes.push(Write::PutAccessToken(token));
-        } else {
-            self.issued.add(&token);
         }
         if change.writes.is_empty() {
             return Ok(());
@@ -134,7 +134,7 @@ impl Service {
         }
     }
 
-    /// Writes the counts of tokens without a row.
+    /// Writes the counts of issued JWTs.
     ///
     /// # Errors
     ///

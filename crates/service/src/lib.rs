@@ -14,6 +14,7 @@ pub mod forgetting;
 pub mod install;
 pub mod introspection;
 pub mod issuing;
+pub mod key_rotation;
 pub mod known_callers;
 pub mod limiter;
 pub mod node;
@@ -51,6 +52,7 @@ pub struct Service {
     failed_authentications: limiter::Limiter,
     unknown_tokens: limiter::Limiter,
     issued: issuing::IssuedCounts,
+    publications: key_rotation::Publications,
 }
 
 /// One request at one instant, after all of it has arrived.
@@ -78,6 +80,7 @@ impl Service {
             failed_authentications: limiter::Limiter::new(limits.failed_authentications),
             unknown_tokens: limiter::Limiter::new(limits.unknown_tokens),
             issued: issuing::IssuedCounts::default(),
+            publications: key_rotation::Publications::default(),
             node,
             storage,
         })

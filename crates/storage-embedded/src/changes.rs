@@ -272,11 +272,11 @@ impl Transaction<'_> {
     fn put_signing_key(&mut self, key: &SigningKeyRecord, at: Timestamp) -> Result<(), Failure> {
         self.run(
             at,
-            "INSERT INTO signing_keys (id, realm, kid, algorithm, state, created_at, cut_at, version, wrapped_private_key) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+            "INSERT INTO signing_keys (id, realm, kid, algorithm, state, created_at, changed_at, cut_at, version, \
+             wrapped_private_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
              ON CONFLICT (id) DO UPDATE SET realm = excluded.realm, kid = excluded.kid, algorithm = excluded.algorithm, \
-             state = excluded.state, created_at = excluded.created_at, version = excluded.version, \
-             wrapped_private_key = excluded.wrapped_private_key",
+             state = excluded.state, created_at = excluded.created_at, changed_at = excluded.changed_at, \
+             version = excluded.version, wrapped_private_key = excluded.wrapped_private_key",
             params![
                 key.id.as_stored(),
                 key.realm.as_stored(),
@@ -284,6 +284,7 @@ impl Transaction<'_> {
                 key.algorithm.name(),
                 key.state.name(),
                 key.created_at.as_stored(),
+                key.changed_at.as_stored(),
                 key.cut_at.as_stored(),
                 stored(key.version),
                 key.wrapped_private_key

@@ -46,7 +46,7 @@ macro_rules! client_columns {
 }
 macro_rules! key_columns {
     () => {
-        "k.id, k.realm, k.kid, k.algorithm, k.state, k.created_at, k.cut_at, k.version, k.wrapped_private_key"
+        "k.id, k.realm, k.kid, k.algorithm, k.state, k.created_at, k.changed_at, k.cut_at, k.version, k.wrapped_private_key"
     };
 }
 macro_rules! grant_columns {
@@ -211,6 +211,7 @@ impl<'r> Columns<'r> {
                 KeyState::from_name(name).ok_or_else(|| self.malformed("a state of a key"))?
             },
             created_at: self.timestamp()?,
+            changed_at: self.timestamp()?,
             cut_at: self.seq()?,
             version: self.unsigned()?,
             wrapped_private_key: self.bytes()?.to_vec(),

@@ -89,7 +89,7 @@ pub enum Precondition {
 /// `UserChanged`, a revocation `Revoked`, a cut `Cut`.
 #[derive(Clone, Debug)]
 pub enum Write {
-    /// Counts issued tokens that have no row.
+    /// Counts issued JWTs, with a row or without.
     AddIssued {
         /// For whom they are.
         audience: Audience,

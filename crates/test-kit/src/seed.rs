@@ -270,6 +270,7 @@ pub async fn add_key(server: &TestServer, algorithm: Algorithm) -> String {
         algorithm,
         state: KeyState::Active,
         created_at: now,
+        changed_at: now,
         cut_at: Seq::ZERO,
         wrapped_private_key: wrapping_key.wrap(&label, &der, &mint),
         version: 1,

@@ -4,6 +4,7 @@ pub mod apply;
 pub mod backup;
 pub mod doctor;
 pub mod explain;
+pub mod keys;
 pub mod records;
 pub mod revoke;
 
@@ -35,6 +36,10 @@ operations! {
     backup::Snapshot,
     doctor::Doctor,
     explain::Explain,
+    keys::ListKeys,
+    keys::RetireKey,
+    keys::RotateKeys,
+    keys::ShowStranded,
     records::Add,
     records::Delete,
     records::List,

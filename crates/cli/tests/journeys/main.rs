@@ -10,6 +10,7 @@ mod control;
 mod demo;
 mod files;
 mod insecure;
+mod keys;
 mod lifecycle;
 mod operations;
 mod output;

@@ -61,6 +61,8 @@ pub struct SigningKeyRecord {
     pub state: KeyState,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Since when it stands there.
+    pub changed_at: Timestamp,
     /// Everything that it signed before this position is dead.
     pub cut_at: Seq,
     /// The private key (PKCS #8), sealed under the wrapping key of the install.

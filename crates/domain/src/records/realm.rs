@@ -89,6 +89,22 @@ pub struct Realm {
     pub signing_algorithm: SigningAlgorithm,
     /// Whether answers carry `aut`, and `Refresh` as the type of refresh tokens, as on the reference page.
     pub reference_members: bool,
+    /// For how long a key signs before its successor does, in seconds; 0: until an administrator rotates it.
+    #[serde(default = "key_rotation_seconds")]
+    pub key_rotation_seconds: u64,
+    /// For how long a key is published before it signs, in seconds.
+    #[serde(default = "key_prepublication_seconds")]
+    pub key_prepublication_seconds: u64,
+}
+
+/// Ninety days.
+fn key_rotation_seconds() -> u64 {
+    90 * 86_400
+}
+
+/// A day.
+fn key_prepublication_seconds() -> u64 {
+    86_400
 }
 
 impl Realm {
@@ -108,6 +124,8 @@ impl Realm {
             refresh_token_prefix: "lyr".to_owned(),
             signing_algorithm: SigningAlgorithm(Algorithm::Es256),
             reference_members: true,
+            key_rotation_seconds: key_rotation_seconds(),
+            key_prepublication_seconds: key_prepublication_seconds(),
         }
     }
 }

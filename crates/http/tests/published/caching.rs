@@ -1,7 +1,7 @@
 //! How long the documents may be kept, and how a reader learns that nothing changed (RFC 9110 §8.8.3, §13.1.2).
 
-use lydian_http::published::JWKS_SECONDS_MAX;
 use lydian_jose::Algorithm;
+use lydian_primitives::limits::JWKS_SECONDS_MAX;
 use lydian_test_kit::{Request, TestServer, seed};
 
 use crate::{JWKS, METADATA, get};

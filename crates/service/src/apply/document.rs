@@ -37,6 +37,8 @@ pub struct RealmEntry {
     pub refresh_token_prefix: Option<String>,
     pub signing_algorithm: Option<SigningAlgorithm>,
     pub reference_members: Option<bool>,
+    pub key_rotation_seconds: Option<u64>,
+    pub key_prepublication_seconds: Option<u64>,
 }
 
 /// An API of the document, found by realm and audience.

@@ -21,6 +21,8 @@ impl RealmEntry {
             refresh_token_prefix: Some(realm.refresh_token_prefix.clone()),
             signing_algorithm: Some(realm.signing_algorithm),
             reference_members: Some(realm.reference_members),
+            key_rotation_seconds: Some(realm.key_rotation_seconds),
+            key_prepublication_seconds: Some(realm.key_prepublication_seconds),
         }
     }
 
@@ -37,6 +39,8 @@ impl RealmEntry {
             refresh_token_prefix: None,
             signing_algorithm: None,
             reference_members: None,
+            key_rotation_seconds: None,
+            key_prepublication_seconds: None,
         }
     }
 }

@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use lydian_domain::introspect::HORIZON;
+use lydian_domain::key_rotation::RotationPolicy;
 use lydian_domain::records::realm::SigningAlgorithm;
 use lydian_domain::{
-    Api, ApiId, CachePolicy, Client, ClientId, ClientSecretHash, KeyId, KeyState, Realm, RealmId, RealmName,
-    RevocationCascade, SigningKeyRecord, TokenFormat,
+    Api, ApiId, CachePolicy, Client, ClientId, ClientSecretHash, KeyState, Realm, RealmId, RealmName,
+    RevocationCascade, TokenFormat,
 };
-use lydian_jose::{Algorithm, JwkSet, SigningKey};
+use lydian_jose::{Algorithm, JwkSet};
 use lydian_oauth_types::{ClientAuthMethod, GrantType, ResourceIndicator, ScopeSet};
 use lydian_primitives::{Mint, Secret, limits};
 use lydian_revocation::{CutKind, RecordKind, Seq};
@@ -19,7 +20,7 @@ use lydian_storage::{Precondition, Write};
 use super::{ApiEntry, ClientEntry, Line, MadeSecret, Outcome, RealmEntry, TokenFormatWord, Verdict};
 use crate::Service;
 use crate::directory::{Directory, RealmState};
-use crate::install::key_label;
+use crate::key_rotation::new_key;
 
 /// What a document comes to, as it is worked out.
 pub(super) struct Plan<'a> {
@@ -80,6 +81,13 @@ impl<'a> Plan<'a> {
         set(&mut realm.refresh_token_prefix, entry.refresh_token_prefix.clone());
         set(&mut realm.signing_algorithm, entry.signing_algorithm);
         set(&mut realm.reference_members, entry.reference_members);
+        set(&mut realm.key_rotation_seconds, entry.key_rotation_seconds);
+        set(&mut realm.key_prepublication_seconds, entry.key_prepublication_seconds);
+        if let Err(fault) =
+            RotationPolicy::check(realm.key_rotation_seconds, realm.key_prepublication_seconds)
+        {
+            self.fault(&record, fault);
+        }
         if realm.name.is_default() && !realm.enabled {
             self.fault(&record, "the default realm cannot be disabled");
         }
@@ -423,25 +431,12 @@ impl<'a> Plan<'a> {
 
     fn key(&mut self, name: &RealmName, realm: RealmId, algorithm: Algorithm) {
         let record = format!("key {name}/{}", algorithm.name());
-        let made = SigningKey::generate(algorithm).and_then(|key| Ok((key.to_pkcs8()?, key)));
-        let (der, key) = match made {
-            Ok(made) => made,
-            Err(error) => return self.fault(&record, error),
-        };
-        let label = key_label(realm, key.kid());
+        // Nobody can hold a key set without it: no token of this algorithm has been issued yet.
         let wrapping_key = &self.service.node.environment().wrapping_key;
-        self.writes.push(Write::PutSigningKey(SigningKeyRecord {
-            id: KeyId::from_number(self.mint.number()),
-            realm,
-            kid: key.kid().to_owned(),
-            algorithm,
-            // Nobody can hold a key set without it: no token of this algorithm has been issued yet.
-            state: KeyState::Active,
-            created_at: self.mint.now(),
-            cut_at: Seq::ZERO,
-            wrapped_private_key: wrapping_key.wrap(&label, &der, self.mint),
-            version: 1,
-        }));
+        match new_key(realm, algorithm, KeyState::Active, wrapping_key, self.mint) {
+            Ok(key) => self.writes.push(Write::PutSigningKey(key)),
+            Err(error) => return self.fault(&record, error),
+        }
         self.line(record, None);
     }
 

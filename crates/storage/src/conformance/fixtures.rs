@@ -294,6 +294,7 @@ pub fn signing_key(number: u64) -> SigningKeyRecord {
         algorithm: Algorithm::Es256,
         state: KeyState::Retiring,
         created_at: NOW.minus_seconds(5),
+        changed_at: NOW.minus_seconds(3),
         cut_at: Seq::ZERO,
         wrapped_private_key: vec![0, 255, 7],
         version: 2,
