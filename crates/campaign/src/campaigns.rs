@@ -47,6 +47,14 @@ const CAMPAIGNS: &[Campaign] = &[
         run: crate::fuzz::run,
     },
     Campaign {
+        name: "leaks",
+        what: "marked secrets at trace level: none in logs, metrics, answers, database or backup; --rounds is requests",
+        gate: "10,000 requests",
+        full: "1,000,000 requests",
+        beside_others: true,
+        run: crate::leaks::run,
+    },
+    Campaign {
         name: "libfuzzer",
         what: "the same targets under libFuzzer, where a nightly compiler is; --rounds is seconds per target",
         gate: "nothing: it says so",

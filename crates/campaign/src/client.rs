@@ -51,6 +51,27 @@ impl Client {
         Self::read(request)
     }
 
+    /// Posts a form with nothing but itself.
+    pub(crate) fn post_form(&self, path: &str, form: &[(&str, &str)]) -> Reply {
+        Self::read(self.agent.post(format!("{}{path}", self.url)).send_form(form.iter().copied()))
+    }
+
+    /// Posts a form by Bearer.
+    pub(crate) fn post_bearer(&self, path: &str, token: &str, form: &[(&str, &str)]) -> Reply {
+        let request =
+            self.agent.post(format!("{}{path}", self.url)).header("authorization", format!("Bearer {token}"));
+        Self::read(request.send_form(form.iter().copied()))
+    }
+
+    /// Gets a text; `None` when it was not answered with 200.
+    pub(crate) fn get_text(&self, path: &str) -> Option<String> {
+        let mut answer = self.agent.get(format!("{}{path}", self.url)).call().ok()?;
+        if answer.status() != 200 {
+            return None;
+        }
+        answer.body_mut().read_to_string().ok()
+    }
+
     /// Gets a document.
     pub(crate) fn get(&self, path: &str) -> Reply {
         Self::read(self.agent.get(format!("{}{path}", self.url)).call())

@@ -29,7 +29,8 @@ pub(crate) const APP: (&str, &str) = ("app", SECRET);
 /// The API with opaque tokens.
 pub(crate) const OPAQUE_API: &str = "https://opaque.example/";
 
-const APIS: [&str; 3] = [OPAQUE_API, "https://jwt.example/", "https://bare.example/"];
+/// The APIs: opaque tokens, JWTs with a record, JWTs without.
+pub(crate) const APIS: [&str; 3] = [OPAQUE_API, "https://jwt.example/", "https://bare.example/"];
 
 /// Threads that use the server.
 const CLIENTS: usize = 8;
