@@ -23,6 +23,14 @@ struct Campaign {
 /// All campaigns, in alphabetical order.
 const CAMPAIGNS: &[Campaign] = &[
     Campaign {
+        name: "descriptors",
+        what: "more connections than the server may have open files",
+        gate: "10 rounds of 1,000 connections",
+        full: "100 rounds",
+        beside_others: true,
+        run: crate::hostile::descriptors::run,
+    },
+    Campaign {
         name: "fuzz",
         what: "mutated inputs for every parser that the network or a file reaches; --rounds is seconds per target",
         gate: "5 s for each of 29 targets",

@@ -6,6 +6,7 @@
 
 mod campaigns;
 mod fuzz;
+mod hostile;
 mod libfuzzer;
 mod mutations;
 mod run;
