@@ -39,6 +39,14 @@ const CAMPAIGNS: &[Campaign] = &[
         run: crate::fuzz::run,
     },
     Campaign {
+        name: "idle-tls",
+        what: "thousands of idle TLS connections, and then requests over them",
+        gate: "2,000 connections",
+        full: "10,000 connections, 10 times",
+        beside_others: true,
+        run: crate::hostile::idle_tls::run,
+    },
+    Campaign {
         name: "libfuzzer",
         what: "the same targets under libFuzzer, where a nightly compiler is; --rounds is seconds per target",
         gate: "nothing: it says so",
@@ -53,6 +61,14 @@ const CAMPAIGNS: &[Campaign] = &[
         full: "all mutations applied, one by one",
         beside_others: true,
         run: crate::mutations::run,
+    },
+    Campaign {
+        name: "slow",
+        what: "clients that send or read too slowly, beside a good one; --rounds is seconds",
+        gate: "750 clients for 42 s",
+        full: "5,000 clients for 30 min",
+        beside_others: true,
+        run: crate::hostile::slow::run,
     },
 ];
 

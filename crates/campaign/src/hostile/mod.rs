@@ -9,5 +9,7 @@
 
 pub(crate) mod descriptors;
 mod good_client;
+pub(crate) mod idle_tls;
 mod process;
+pub(crate) mod slow;
 mod stage;

@@ -6,12 +6,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setpriority_process, setrlimit};
+use tokio::runtime::Runtime;
 
 /// How often the memory of a process is looked at.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 /// Files of the campaign that are no connections.
 const OWN_FILES: u64 = 200;
+/// As nice(1) counts.
+const LOWEST_PRIORITY: i32 = 19;
 
 /// The processor time that the process has taken so far, in seconds.
 ///
@@ -89,6 +92,24 @@ pub(super) fn allow_connections(connections: u64) -> Result<()> {
     }
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
         .context("raise the limit of open files")
+}
+
+/// A runtime for attackers, whose threads get what the server and the good client leave of the processors: real attackers have
+/// machines of their own, and are not to be what the good client waits for.
+///
+/// # Errors
+///
+/// When the kernel refuses.
+pub(super) fn background_runtime(threads: usize) -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .on_thread_start(|| {
+            // A thread that keeps its priority disturbs the figures, and nothing else.
+            let _ = setpriority_process(None, LOWEST_PRIORITY);
+        })
+        .build()
+        .context("start a runtime")
 }
 
 /// Watches the memory of a process until it is asked for the peak.

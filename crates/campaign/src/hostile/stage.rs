@@ -113,15 +113,16 @@ impl Target {
         form_request("introspect", &self.api, &format!("token={token}"))
     }
 
-    /// A TCP connection from this address; `receive_bytes` makes its window small.
+    /// A TCP connection from this address; `buffer_bytes` makes its buffers small.
     ///
     /// # Errors
     ///
     /// When the kernel refuses.
-    pub(super) async fn tcp(&self, from: Ipv4Addr, receive_bytes: Option<u32>) -> Result<TcpStream> {
+    pub(super) async fn tcp(&self, from: Ipv4Addr, buffer_bytes: Option<u32>) -> Result<TcpStream> {
         let socket = TcpSocket::new_v4().context("open a socket")?;
-        if let Some(bytes) = receive_bytes {
+        if let Some(bytes) = buffer_bytes {
             socket.set_recv_buffer_size(bytes)?;
+            socket.set_send_buffer_size(bytes)?;
         }
         socket.bind(SocketAddrV4::new(from, 0).into()).context("take a source address")?;
         let stream = socket.connect(self.address).await.context("connect")?;
