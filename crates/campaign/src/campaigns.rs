@@ -39,6 +39,14 @@ const CAMPAIGNS: &[Campaign] = &[
         run: crate::fuzz::run,
     },
     Campaign {
+        name: "http2",
+        what: "resets, floods and bombs of HTTP/2, beside a good client",
+        gate: "each of 17 once",
+        full: "each 20 times",
+        beside_others: true,
+        run: crate::hostile::http2::run,
+    },
+    Campaign {
         name: "idle-tls",
         what: "thousands of idle TLS connections, and then requests over them",
         gate: "2,000 connections",

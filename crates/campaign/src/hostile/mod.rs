@@ -8,7 +8,9 @@
 //! that would otherwise take the server away from everybody else.
 
 pub(crate) mod descriptors;
+mod frames;
 mod good_client;
+pub(crate) mod http2;
 pub(crate) mod idle_tls;
 mod process;
 pub(crate) mod slow;
