@@ -31,6 +31,14 @@ const CAMPAIGNS: &[Campaign] = &[
         run: crate::crash::run,
     },
     Campaign {
+        name: "descriptors",
+        what: "more connections than the server may have open files",
+        gate: "10 rounds of 1,000 connections",
+        full: "100 rounds",
+        beside_others: true,
+        run: crate::hostile::descriptors::run,
+    },
+    Campaign {
         name: "disk-full",
         what: "the data directory's file system is full for a while: writes are 503, reads go on, nothing is lost",
         gate: "3 rounds, full for 5 s",
@@ -45,6 +53,22 @@ const CAMPAIGNS: &[Campaign] = &[
         full: "600 s for each target",
         beside_others: false,
         run: crate::fuzz::run,
+    },
+    Campaign {
+        name: "http2",
+        what: "resets, floods and bombs of HTTP/2, beside a good client",
+        gate: "each of 17 once",
+        full: "each 20 times",
+        beside_others: true,
+        run: crate::hostile::http2::run,
+    },
+    Campaign {
+        name: "idle-tls",
+        what: "thousands of idle TLS connections, and then requests over them",
+        gate: "2,000 connections",
+        full: "10,000 connections, 10 times",
+        beside_others: true,
+        run: crate::hostile::idle_tls::run,
     },
     Campaign {
         name: "leaks",
@@ -85,6 +109,14 @@ const CAMPAIGNS: &[Campaign] = &[
         full: "100 rotations",
         beside_others: true,
         run: crate::rotation::run,
+    },
+    Campaign {
+        name: "slow",
+        what: "clients that send or read too slowly, beside a good one; --rounds is seconds",
+        gate: "750 clients for 42 s",
+        full: "5,000 clients for 30 min",
+        beside_others: true,
+        run: crate::hostile::slow::run,
     },
 ];
 

@@ -9,6 +9,7 @@ mod client;
 mod crash;
 mod disk_full;
 mod fuzz;
+mod hostile;
 mod leaks;
 mod libfuzzer;
 mod mutations;

@@ -78,6 +78,8 @@ pub const CONNECTIONS_MAX: usize = 12_000;
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 512;
 /// Most concurrent streams of one HTTP/2 connection.
 pub const HTTP2_STREAMS_MAX: u32 = 100;
+/// Most HTTP/2 frames that are no request (SETTINGS, PING, WINDOW_UPDATE, PRIORITY, unknown ones) that a client may send at once.
+pub const HTTP2_OTHER_FRAMES_MAX: u32 = 1_000;
 /// Longest time that a stop waits for requests in flight.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 

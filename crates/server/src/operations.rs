@@ -86,7 +86,7 @@ impl Operations {
         let node = self.service.node();
         let sizes = node.ledger().sizes();
         let listener = &self.listener;
-        let figures: [(&str, &str, u64); 17] = [
+        let figures: [(&str, &str, u64); 18] = [
             ("lydian_fact_cache_entries", "Tokens whose facts are in memory.", node.facts().len() as u64),
             ("lydian_ledger_revoked_entries", "Revoked tokens in the ledger.", sizes.revoked as u64),
             ("lydian_ledger_cut_entries", "Cuts in the ledger.", sizes.cuts as u64),
@@ -146,6 +146,11 @@ impl Operations {
                 "lydian_write_timeouts_total",
                 "Clients that did not read their answer.",
                 listener.write_timeouts.value(),
+            ),
+            (
+                "lydian_http2_floods_total",
+                "HTTP/2 connections closed for too many frames that are no request.",
+                listener.http2_floods.value(),
             ),
             ("lydian_panics_total", "Requests that ended in a panic.", listener.panics.value()),
         ];

@@ -67,6 +67,7 @@ pub(super) struct Activity {
     /// HTTP/2 streams whose answer is not sent whole.
     streams: AtomicU32,
     peer_is_gone: AtomicBool,
+    floods: AtomicBool,
 }
 
 /// An HTTP/2 stream, from its head until its answer was sent whole or it was reset.
@@ -156,6 +157,7 @@ impl Activity {
             stalled_since: AtomicU64::new(0),
             streams: AtomicU32::new(0),
             peer_is_gone: AtomicBool::new(false),
+            floods: AtomicBool::new(false),
         })
     }
 
@@ -200,6 +202,16 @@ impl Activity {
     /// Whether the client closed its end or the connection broke.
     pub(super) fn peer_is_gone(&self) -> bool {
         self.peer_is_gone.load(Ordering::Relaxed)
+    }
+
+    /// HTTP/2: the client has sent too many frames that are no request.
+    pub(super) fn note_flood(&self) {
+        self.floods.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Self::note_flood`] was called.
+    pub(super) fn floods(&self) -> bool {
+        self.floods.load(Ordering::Relaxed)
     }
 
     /// When the timers are to be looked at again at the latest.

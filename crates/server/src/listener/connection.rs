@@ -26,6 +26,7 @@ use tracing::debug;
 
 use super::activity::{Activity, Expired, Millis, Stream, Timers, Watched};
 use super::answer::answer;
+use super::frames::Metered;
 use super::hub::{Hub, Level, Permit};
 use super::{ConnectionInfo, LINGER_TIMEOUT, ListenerSettings, Responder};
 use crate::tls::ALPN_HTTP2;
@@ -70,6 +71,8 @@ enum Ended {
     Finished,
     /// We closed it, for a timer or by order.
     Cut,
+    /// HTTP/2: too many frames came that are no request. GOAWAY is still to be sent.
+    Flooded,
 }
 
 impl<R> Connector<R> {
@@ -195,7 +198,7 @@ async fn serve_http1<R: Responder, S: Socket>(served: Served<R>, socket: S) {
     part(&served, ended, connection.into_parts().io.into_inner()).await;
 }
 
-async fn serve_http2<R: Responder>(served: Served<R>, mut socket: TlsStream<Watched>) {
+async fn serve_http2<R: Responder>(served: Served<R>, socket: TlsStream<Watched>) {
     let served = Arc::new(served);
     served.activity.begin_http2();
     let service = service_fn({
@@ -207,10 +210,28 @@ async fn serve_http2<R: Responder>(served: Served<R>, mut socket: TlsStream<Watc
             })
         }
     });
+    let other_frames_max = served.connector.settings.http2_other_frames_max;
+    let mut socket = Metered::new(socket, Arc::clone(&served.activity), other_frames_max);
     let mut connection = served.connector.http2.serve_connection(TokioIo::new(&mut socket), service);
     let ended = drive(&served, &mut connection, http2::Connection::graceful_shutdown).await;
     drop(connection);
-    part(&served, ended, socket).await;
+    if ended == Ended::Flooded {
+        served.connector.hub.metrics.http2_floods.add_one();
+        debug!(peer = %served.info.peer, "a connection was closed for its frames");
+        send_goaway(&mut socket).await;
+    }
+    part(&served, ended, socket.into_inner()).await;
+}
+
+/// Says why the connection ends, to a client that takes it: one that does not read may hold half of another frame.
+async fn send_goaway(socket: &mut Metered<TlsStream<Watched>>) {
+    let goaway = socket.goaway();
+    let sending = async {
+        socket.write_all(&goaway).await?;
+        socket.flush().await
+    };
+    // The connection ends either way.
+    let _ = tokio::time::timeout(LINGER_TIMEOUT, sending).await;
 }
 
 /// Sees to it that the client can read our last word.
@@ -252,6 +273,9 @@ where
                     debug!(%error, "a connection ended with an error");
                 }
                 return Poll::Ready(Ended::Finished);
+            }
+            if activity.floods() {
+                return Poll::Ready(Ended::Flooded);
             }
 
             let level_now = hub.level();

@@ -63,6 +63,8 @@ pub struct ListenerMetrics {
     pub request_timeouts: Counter,
     /// Connections closed because the client did not take our bytes.
     pub write_timeouts: Counter,
+    /// HTTP/2 connections closed because they sent too many frames that are no request.
+    pub http2_floods: Counter,
     /// Requests that were answered 500 because the responder panicked.
     pub panics: Counter,
 }

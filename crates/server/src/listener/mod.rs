@@ -2,7 +2,8 @@
 //! harming the others.
 //!
 //! What a request means is not known here: a [`Responder`] answers it. Begin with [`serve`]; one connection's
-//! life is in `connection.rs`, its timers in `activity.rs`, one request's in `answer.rs`.
+//! life is in `connection.rs`, its timers in `activity.rs`, one request's in `answer.rs`, and HTTP/2 frames
+//! that are no request in `frames.rs`.
 //!
 //! hyper's own `header_read_timeout` is not used: it starts when the previous answer ends, so it would count
 //! the pause between two requests as a slow head. `axum::serve` is not used because it installs no timer.
@@ -12,6 +13,7 @@ mod activity;
 mod admission;
 mod answer;
 mod connection;
+mod frames;
 mod hub;
 mod metrics;
 mod settings;

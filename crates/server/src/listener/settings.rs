@@ -36,6 +36,8 @@ pub struct ListenerSettings {
     pub http2_pending_resets_max: usize,
     /// Streams that a client may make us reset; beyond it GOAWAY.
     pub http2_provoked_resets_max: usize,
+    /// Frames of HTTP/2 that are no request which a client may send at once, each request restoring some; beyond it GOAWAY.
+    pub http2_other_frames_max: u32,
     /// How often an HTTP/2 connection is probed for life.
     pub http2_ping_interval: Duration,
     /// Time for the answer to such a probe.
@@ -60,6 +62,7 @@ impl Default for ListenerSettings {
             http2_streams_max: limits::HTTP2_STREAMS_MAX,
             http2_pending_resets_max: 32,
             http2_provoked_resets_max: 128,
+            http2_other_frames_max: limits::HTTP2_OTHER_FRAMES_MAX,
             http2_ping_interval: Duration::from_secs(30),
             http2_ping_timeout: Duration::from_secs(20),
             drain_timeout: limits::DRAIN_TIMEOUT,

@@ -390,6 +390,7 @@ async fn the_limits_are_those_of_the_list_unless_they_are_set() {
     assert_eq!(settings.write_stall_timeout, limits::WRITE_STALL_TIMEOUT);
     assert_eq!(settings.connections_max, limits::CONNECTIONS_MAX);
     assert_eq!(settings.connections_per_address_max, limits::CONNECTIONS_PER_ADDRESS_MAX);
+    assert_eq!(settings.http2_other_frames_max, limits::HTTP2_OTHER_FRAMES_MAX);
 }
 
 // The net.

@@ -174,6 +174,65 @@ async fn r25_a_head_of_endless_continuations_ends_in_goaway() {
 
 // Timers.
 
+/// Frames that are no request and that h2 serves without end.
+#[tokio::test]
+async fn r25_a_flood_of_frames_that_are_no_request_ends_in_goaway() {
+    let tls = Tls::new();
+    let server = tls.start(|_| {});
+    let floods = [
+        ("SETTINGS", frame(SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0])),
+        ("SETTINGS of nothing", frame(SETTINGS, 0, 0, &[])),
+        ("PING", frame(PING, 0, 0, &[0; 8])),
+        ("WINDOW_UPDATE", frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
+        ("PRIORITY", frame(PRIORITY, 0, 3, &[0, 0, 0, 1, 1])),
+        ("an unknown type", frame(0xfa, 0, 0, &[])),
+    ];
+    for (number, (name, flood)) in floods.into_iter().enumerate() {
+        let mut client = raw(&tls, &server).await;
+        client.send(PREFACE).await;
+        client.send(frame(SETTINGS, 0, 0, &[])).await;
+        client.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, &get_fields("/"))).await;
+        let (mut reading, mut writing) = tokio::io::split(client.0);
+        let flooding = tokio::spawn(async move {
+            let many = flood.repeat(100);
+            for _ in 0..1_000 {
+                if writing.write_all(&many).await.is_err() || writing.flush().await.is_err() {
+                    return;
+                }
+            }
+        });
+        let reason = within(goaway_reason(&mut reading)).await;
+        assert_eq!(reason, Some(Reason::ENHANCE_YOUR_CALM.into()), "{name}");
+        drop(reading);
+        flooding.abort();
+        eventually(|| server.metrics.open.value() == 0).await;
+        assert_eq!(server.metrics.http2_floods.value(), number as u64 + 1, "{name}");
+    }
+}
+
+/// A client that probes its connection and gives window back with each request, on and on.
+#[tokio::test]
+async fn r25_a_client_that_asks_may_send_other_frames_beside_each_request() {
+    let tls = Tls::new();
+    let server = tls.start(|settings| settings.http2_other_frames_max = 20);
+    let mut client = raw(&tls, &server).await;
+    client.send(PREFACE).await;
+    client.send(frame(SETTINGS, 0, 0, &[])).await;
+    for number in 0..50 {
+        let mut frames = frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &get_fields("/"));
+        frames.extend(frame(PING, 0, 0, &[0; 8]).repeat(8));
+        frames.extend(frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]).repeat(8));
+        client.send(frames).await;
+        loop {
+            let (kind, flags, _) = within(read_frame(&mut client.0)).await.expect("the connection goes on");
+            if kind == DATA && flags & END_STREAM != 0 {
+                break;
+            }
+        }
+    }
+    assert_eq!(server.metrics.http2_floods.value(), 0);
+}
+
 #[tokio::test]
 async fn s25_a_stream_that_takes_too_long_is_answered_503() {
     let tls = Tls::new();
@@ -355,8 +414,11 @@ async fn body_of(answer: ResponseFuture) -> String {
 // Frames by hand (RFC 9113 §4.1).
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
@@ -387,13 +449,19 @@ async fn raw(tls: &Tls, server: &Server) -> Client<tokio_rustls::client::TlsStre
 /// Reads frames until GOAWAY and returns its error code; `None` if the connection ends without one.
 async fn goaway_reason(reading: &mut (impl tokio::io::AsyncRead + Unpin)) -> Option<u32> {
     loop {
-        let mut head = [0; 9];
-        reading.read_exact(&mut head).await.ok()?;
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        let mut payload = vec![0; length];
-        reading.read_exact(&mut payload).await.ok()?;
-        if head[3] == GOAWAY {
+        let (kind, _, payload) = read_frame(reading).await?;
+        if kind == GOAWAY {
             return Some(u32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]]));
         }
     }
+}
+
+/// Reads a frame: its type, flags and payload; `None` if the connection ends.
+async fn read_frame(reading: &mut (impl tokio::io::AsyncRead + Unpin)) -> Option<(u8, u8, Vec<u8>)> {
+    let mut head = [0; 9];
+    reading.read_exact(&mut head).await.ok()?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+    let mut payload = vec![0; length];
+    reading.read_exact(&mut payload).await.ok()?;
+    Some((head[3], head[4], payload))
 }
