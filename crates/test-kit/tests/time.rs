@@ -67,9 +67,9 @@ impl Scene {
         let revoked = seeded(JWT_API, "revoked", 20 * HOUR).put(&server).await;
         assert_eq!(server.revoke(APP, &revoked.access_token).await.status, 200);
         assert_eq!(server.revoke(APP, &revoked.refresh_token).await.status, 200);
-        housekeeper.round(&server.service).await.unwrap();
+        housekeeper.round(&server.service).await.expect("the store can be written");
         server.advance_seconds(101);
-        housekeeper.round(&server.service).await.unwrap();
+        housekeeper.round(&server.service).await.expect("the store can be written");
         // Between two rounds the mark lies behind what was issued last.
         server.advance_seconds(5);
         let hour = seeded(JWT_API, "hour", 2 * HOUR).put(&server).await;
@@ -78,7 +78,7 @@ impl Scene {
     }
 
     async fn round(&self) -> Housekeeping {
-        self.housekeeper.round(&self.server.service).await.unwrap()
+        self.housekeeper.round(&self.server.service).await.expect("the store can be written")
     }
 
     /// Stops and starts, and forgets what the background work knew.
@@ -89,7 +89,7 @@ impl Scene {
     async fn is_active(&self, token: &str) -> bool {
         let reply = self.server.introspect(AUDITOR, token).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
-        reply.json()["active"].as_bool().unwrap()
+        reply.json()["active"].as_bool().expect("an answer says whether")
     }
 
     /// Whatever the clock says: what was dead is dead.

@@ -89,9 +89,11 @@ pub(crate) fn audit(lines: &[Line]) -> Findings {
             Line::Killed => round += 1,
         }
     }
-    let mut findings = Findings::default();
-    findings.kills_acknowledged = kills.values().filter(|span| span.answered.is_some()).count() as u64;
-    findings.unknown = kills.values().filter(|span| span.answered.is_none()).count() as u64;
+    let mut findings = Findings {
+        kills_acknowledged: kills.values().filter(|span| span.answered.is_some()).count() as u64,
+        unknown: kills.values().filter(|span| span.answered.is_none()).count() as u64,
+        ..Findings::default()
+    };
     let mut strings = HashSet::new();
     for (intent, (client, span, text, round)) in &issues {
         let Some(issued_at) = span.answered else {
@@ -176,7 +178,7 @@ mod tests {
         let acknowledged = Line::Acknowledged { intent: 9 };
         let revoke = Line::Revoke { intent: 9, token: 1 };
         check(&issue(1, "a"), Expected::Active, 0);
-        check(&[&issue(1, "a")[..], &[revoke.clone()]].concat(), Expected::Either, 0);
+        check(&[&issue(1, "a")[..], std::slice::from_ref(&revoke)].concat(), Expected::Either, 0);
         check(&[&issue(1, "a")[..], &[revoke, acknowledged.clone()]].concat(), Expected::Dead, 0);
         check(&[&issue(1, "a")[..], &[cut(9, "a"), acknowledged.clone()]].concat(), Expected::Dead, 0);
         check(&[&issue(1, "a")[..], &[cut(9, "b"), acknowledged.clone()]].concat(), Expected::Active, 0);

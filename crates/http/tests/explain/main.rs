@@ -22,7 +22,7 @@ const CALLERS: [Credentials; 6] = [API_CLIENT, JWT_API_CLIENT, OTHER_API_CLIENT,
 
 async fn start() -> TestServer {
     let server = TestServer::start().await;
-    server.service.set_enabled(&client_named(PAGE_CLIENT_A), false).await.unwrap();
+    server.service.set_enabled(&client_named(PAGE_CLIENT_A), false).await.expect("the client is there");
     server
 }
 
@@ -31,7 +31,7 @@ fn client_named(client: Credentials) -> RecordName {
 }
 
 async fn explain(server: &TestServer, token: &str, caller: Option<&str>) -> Explanation {
-    server.service.explain(None, token, caller).await.unwrap()
+    server.service.explain(None, token, caller).await.expect("the caller is there")
 }
 
 /// Explains the token for nobody and for every caller, and holds each explanation against the endpoint's answer.

@@ -65,13 +65,13 @@ impl Load {
         // The newest are tried at each look, of the others some, so that each gets its turn.
         let newest = self.living.len().saturating_sub(4);
         for (place, (token, _)) in self.living.iter().enumerate() {
-            if place < newest && (place + turn) % 16 != 0 {
+            if place < newest && !(place + turn).is_multiple_of(16) {
                 continue;
             }
             let validator = &mut self.validators[(place + turn) % 3];
             self.figures.validations += 1;
             self.figures.failed += u64::from(!validator.accepts(&self.server, token).await);
-            if place >= newest || (place + turn) % 64 == 0 {
+            if place >= newest || (place + turn).is_multiple_of(64) {
                 self.figures.introspections += 1;
                 let active = self.server.introspect(AUDITOR, token).await.json()["active"] == true;
                 self.figures.failed += u64::from(!active);
