@@ -71,6 +71,14 @@ const CAMPAIGNS: &[Campaign] = &[
         run: crate::mutations::run,
     },
     Campaign {
+        name: "oversize",
+        what: "requests far beyond the limits",
+        gate: "27 requests, 8 clients each",
+        full: "the same, 5 times",
+        beside_others: true,
+        run: crate::hostile::oversize::run,
+    },
+    Campaign {
         name: "slow",
         what: "clients that send or read too slowly, beside a good one; --rounds is seconds",
         gate: "750 clients for 42 s",

@@ -56,7 +56,9 @@ const FLOODS: &[Flood] = &[
     Flood {
         name: "made you reset: window overflow (CVE-2025-8671)",
         first: Vec::new,
-        again: |number| [get(number), frame(WINDOW_UPDATE, 0, stream(number), &[0x7f, 0xff, 0xff, 0xff])].concat(),
+        again: |number| {
+            [get(number), frame(WINDOW_UPDATE, 0, stream(number), &[0x7f, 0xff, 0xff, 0xff])].concat()
+        },
     },
     Flood {
         name: "made you reset: window update of nothing",
@@ -123,11 +125,7 @@ const FLOODS: &[Flood] = &[
         first: || frame(HEADERS, END_HEADERS, 1, &request_fields(true, "/oauth2/introspect")),
         again: |_| frame(DATA, 0, 1, &[]),
     },
-    Flood {
-        name: "frames of an unknown type",
-        first: Vec::new,
-        again: |_| frame(0xfa, 0, 0, &[]),
-    },
+    Flood { name: "frames of an unknown type", first: Vec::new, again: |_| frame(0xfa, 0, 0, &[]) },
     Flood {
         name: "HPACK bomb",
         // An entry of the dynamic table with a value of 3,900 bytes.
