@@ -95,6 +95,14 @@ const CAMPAIGNS: &[Campaign] = &[
         run: crate::mutations::run,
     },
     Campaign {
+        name: "oversize",
+        what: "requests far beyond the limits",
+        gate: "27 requests, 8 clients each",
+        full: "the same, 5 times",
+        beside_others: true,
+        run: crate::hostile::oversize::run,
+    },
+    Campaign {
         name: "power",
         what: "the power is cut under load, and the disk loses and tears what was not synced",
         gate: "50 cuts",

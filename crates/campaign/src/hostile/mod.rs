@@ -12,6 +12,8 @@ mod frames;
 mod good_client;
 pub(crate) mod http2;
 pub(crate) mod idle_tls;
+pub(crate) mod oversize;
 mod process;
+mod queues;
 pub(crate) mod slow;
 mod stage;

@@ -34,13 +34,16 @@ use crate::tls::ALPN_HTTP2;
 /// Header fields beyond which hyper answers 431 on its own.
 const HYPER_HEADER_FIELDS_MAX: usize = 100;
 /// Largest read buffer of a connection, and how much of an answer is queued before it is flushed, in bytes.
-const BUFFER_BYTES_MAX: usize = 64 * 1024;
+///
+/// Of a body that is too large we read what it may have, one such buffer, one record of TLS, and what lingering throws away: less than
+/// 128 KiB in all.
+const BUFFER_BYTES_MAX: usize = 20 * 1024;
 /// Bytes that one HTTP/2 stream may send us unread.
-const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
+const HTTP2_STREAM_WINDOW: u32 = 32 * 1024;
 /// Bytes that one HTTP/2 connection may send us unread.
 const HTTP2_CONNECTION_WINDOW: u32 = 256 * 1024;
 /// Bytes that are read and thrown away so that a client that still sends gets to read our last answer.
-const LINGER_BYTES_MAX: usize = 64 * 1024;
+const LINGER_BYTES_MAX: usize = 8 * 1024;
 /// What a browser that spoke plain HTTP to a TLS port reads.
 const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 44\r\n\
     connection: close\r\n\r\nThis port speaks HTTPS; use an https:// URL\n";
