@@ -59,7 +59,7 @@ const CAMPAIGNS: &[Campaign] = &[
         what: "resets, floods and bombs of HTTP/2, beside a good client",
         gate: "each of 17 once",
         full: "each 20 times",
-        beside_others: true,
+        beside_others: false,
         run: crate::hostile::http2::run,
     },
     Campaign {
@@ -99,7 +99,7 @@ const CAMPAIGNS: &[Campaign] = &[
         what: "requests far beyond the limits",
         gate: "27 requests, 8 clients each",
         full: "the same, 5 times",
-        beside_others: true,
+        beside_others: false,
         run: crate::hostile::oversize::run,
     },
     Campaign {
@@ -123,7 +123,7 @@ const CAMPAIGNS: &[Campaign] = &[
         what: "clients that send or read too slowly, beside a good one; --rounds is seconds",
         gate: "750 clients for 42 s",
         full: "5,000 clients for 30 min",
-        beside_others: true,
+        beside_others: false,
         run: crate::hostile::slow::run,
     },
 ];

@@ -158,7 +158,8 @@ fn scale(options: &Options) -> Scale {
             clients: [(Slow::Header, 300), (Slow::Body, 300), (Slow::Read, 150)],
             before: Duration::from_secs(4),
             during,
-            p99_floor: Duration::from_secs(1),
+            // The machine of the gate may be busy with other things: only what stands still is found.
+            p99_floor: Duration::from_secs(10),
         },
     }
 }
