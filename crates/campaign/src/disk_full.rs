@@ -48,6 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     let data = small.mounted.join("data");
     load::set_up(&data, place.path())?;
     let journal = Journal::create(&place.path().join("journal"))?;
+    let mut reader = journal.reader()?;
     let mut rng = Rng::with_seed(options.seed);
     let server = Server::start(&data, &place.path().join("log"))?;
     let client = Client::new(&server.url);
@@ -110,7 +111,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
             }
         }
         recoveries.push(freed.elapsed());
-        let findings = auditor::audit(&journal.read()?);
+        let findings = auditor::audit(reader.all()?);
         report.violations.extend(findings.violations.clone());
         let outcome = crate::crash::audit(&server, &findings, round, &mut rng, &mut jtis)?;
         report.violations.extend(outcome.violations);
@@ -127,8 +128,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     // Everything is as it was after the next start.
     server.kill()?;
     let server = Server::start(&data, &place.path().join("log"))?;
-    let outcome =
-        crate::crash::audit(&server, &auditor::audit(&journal.read()?), rounds, &mut rng, &mut jtis)?;
+    let outcome = crate::crash::audit(&server, &auditor::audit(reader.all()?), rounds, &mut rng, &mut jtis)?;
     report.violations.extend(outcome.violations);
     report.figure("rounds", rounds);
     report.figure("held full", format!("{held:?} each"));

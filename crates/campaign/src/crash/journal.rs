@@ -108,22 +108,40 @@ impl Journal {
         self.state.lock().expect("no thread panics while it writes").lines
     }
 
-    /// Reads all lines back from the file.
+    /// Reads the file from its beginning.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened.
+    pub(crate) fn reader(&self) -> Result<Reader> {
+        let file = File::open(&self.path).context("open the journal")?;
+        Ok(Reader { file: BufReader::new(file), lines: Vec::new() })
+    }
+}
+
+/// Reads the journal's file, and remembers what it has read: the file only grows.
+pub(crate) struct Reader {
+    file: BufReader<File>,
+    lines: Vec<Line>,
+}
+
+impl Reader {
+    /// All lines up to now.
     ///
     /// # Errors
     ///
     /// When a line is none of ours.
-    pub(crate) fn read(&self) -> Result<Vec<Line>> {
-        let lines = BufReader::new(File::open(&self.path).context("open the journal")?).lines();
-        lines
-            .map(|line| {
-                let line = line.context("read the journal")?;
-                match Line::parse(&line) {
-                    Some(line) => Ok(line),
-                    None => bail!("the journal has a line that is none: {line:?}"),
-                }
-            })
-            .collect()
+    pub(crate) fn all(&mut self) -> Result<&[Line]> {
+        let mut text = String::new();
+        while self.file.read_line(&mut text).context("read the journal")? > 0 {
+            let line = text.trim_end_matches('\n');
+            match Line::parse(line) {
+                Some(line) => self.lines.push(line),
+                None => bail!("the journal has a line that is none: {line:?}"),
+            }
+            text.clear();
+        }
+        Ok(&self.lines)
     }
 }
 
@@ -152,8 +170,12 @@ mod tests {
             Line::Seen { token: 0, asked_at: 3, active: false },
             Line::Killed,
         ];
-        lines.iter().for_each(|line| journal.write(line));
-        assert_eq!(journal.read().unwrap(), lines);
+        let mut reader = journal.reader().unwrap();
+        for (written, line) in lines.iter().enumerate() {
+            assert_eq!(reader.all().unwrap(), &lines[..written]);
+            journal.write(line);
+        }
+        assert_eq!(reader.all().unwrap(), lines);
         assert_eq!(journal.lines(), 7);
     }
 }

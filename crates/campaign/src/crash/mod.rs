@@ -50,6 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     let log = place.path().join("log");
     load::set_up(&data, place.path())?;
     let journal = Journal::create(&elsewhere.path().join("journal"))?;
+    let mut reader = journal.reader()?;
     let mut rng = Rng::with_seed(options.seed);
     let counts = Counts::default();
     let mut report = Report::default();
@@ -60,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     for round in 0..=rounds {
         let server = Server::start(&data, &log)?;
         ready.push(server.ready_after);
-        let findings = auditor::audit(&journal.read()?);
+        let findings = auditor::audit(reader.all()?);
         let outcome = audit(&server, &findings, round, &mut rng, &mut jtis)?;
         audited += outcome.audited;
         lost += outcome.lost;

@@ -40,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     let log = place.path().join("log");
     load::set_up(&data, place.path())?;
     let journal = Journal::create(&place.path().join("journal"))?;
+    let mut reader = journal.reader()?;
     let operations = place.path().join("operations");
     let mut image = read_image(&data)?;
     let mut rng = Rng::with_seed(options.seed);
@@ -54,7 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         command.env("LD_PRELOAD", &library).env("DISK_DIRECTORY", &data).env("DISK_JOURNAL", &operations);
         let server = Server::start_command(command, &data, &log)?;
         ready.push(server.ready_after);
-        let findings = auditor::audit(&journal.read()?);
+        let findings = auditor::audit(reader.all()?);
         let outcome = crate::crash::audit(&server, &findings, round, &mut rng, &mut jtis)?;
         audited += outcome.audited;
         lost += outcome.lost;
