@@ -2,6 +2,7 @@
 //!
 //! A slow client that is closed comes back at once, so their number stays what it is for the whole run. `--rounds` is seconds.
 
+use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use crate::run::{Options, Report, Size};
 
 use super::good_client::{GoodClient, histogram, micros, millis};
 use super::process::{self, MemoryWatch, mebibytes};
+use super::queues::Queues;
 use super::stage::{Stage, Target, attacker_address};
 
 /// Requests per second of the good client.
@@ -24,6 +26,9 @@ const SMALL_BUFFER: u32 = 4096;
 const ARRIVAL: Duration = Duration::from_secs(8);
 /// How long a client waits before it tries again when it could not connect.
 const PAUSE: Duration = Duration::from_millis(200);
+/// When a client that does not read is looked at, and the most that the kernel may keep for it.
+const STALLED_AFTER: Duration = Duration::from_secs(10);
+const KEPT_MAX: u32 = 256 * 1024;
 /// How late a close may be seen, for the timers of both sides and the wait for a processor.
 const LATE_MAX: Duration = Duration::from_secs(2);
 
@@ -50,6 +55,8 @@ struct Scale {
 /// What happened to the slow clients of one kind.
 struct Closed {
     after: Histogram<u64>,
+    /// The most that the kernel kept for one of them.
+    kept: u32,
     /// Those that could not even connect.
     turned_away: u64,
     still_open: u64,
@@ -176,6 +183,14 @@ fn judge(slow: Slow, closed: &Closed, report: &mut Report) {
             closed.turned_away
         ),
     );
+    if slow == Slow::Read {
+        report.figure("kept by the kernel for one of them", format!("{} KiB", closed.kept.div_ceil(1024)));
+        if closed.kept == 0 || closed.kept > KEPT_MAX {
+            report
+                .violations
+                .push(format!("the kernel keeps {} bytes for a client that does not read", closed.kept));
+        }
+    }
     if count == 0 {
         report.violations.push(format!("{}: none was closed", slow.name()));
     }
@@ -191,7 +206,7 @@ fn judge(slow: Slow, closed: &Closed, report: &mut Report) {
 
 impl Closed {
     fn new() -> Self {
-        Self { after: histogram(), turned_away: 0, still_open: 0 }
+        Self { after: histogram(), kept: 0, turned_away: 0, still_open: 0 }
     }
 }
 
@@ -201,7 +216,7 @@ async fn attack(slow: Slow, target: &Target, from: Ipv4Addr, number: u32, outcom
         let outcome = match slow {
             Slow::Header => header(target, from).await,
             Slow::Body => body(target, from, number).await,
-            Slow::Read => read(target, from).await,
+            Slow::Read => read(target, from, outcomes).await,
         };
         {
             let mut closed = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -266,16 +281,33 @@ where
 }
 
 /// How long a connection stayed open after the last byte went through, with requests sent and no answer read; `None` if too long.
-async fn read(target: &Target, from: Ipv4Addr) -> Result<Option<Duration>> {
-    let mut stream = target.speak_http1(target.tcp(from, Some(SMALL_BUFFER)).await?).await?;
+async fn read(target: &Target, from: Ipv4Addr, outcomes: &Mutex<Closed>) -> Result<Option<Duration>> {
+    let stream = target.tcp(from, Some(SMALL_BUFFER)).await?;
+    let own = stream.local_addr()?;
+    let mut stream = target.speak_http1(stream).await?;
     let request =
         b"GET /.well-known/oauth-authorization-server HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(8);
     let limit = Slow::Read.closed_within() + LATE_MAX;
     let mut last_progress = Instant::now();
+    let mut look_at = Some(last_progress + STALLED_AFTER);
     loop {
         let sent = async {
             stream.write_all(&request).await?;
             stream.flush().await
+        };
+        let looking = async {
+            if let Some(at) = look_at {
+                tokio::time::sleep_until(at.into()).await;
+                let waiting = Queues::open().and_then(|queues| queues.of(target.address, own));
+                let kept = waiting.ok().flatten().map_or(0, |waiting| waiting.unconfirmed);
+                let mut closed = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+                closed.kept = closed.kept.max(kept);
+                look_at = None;
+            }
+            std::future::pending::<Infallible>().await
+        };
+        let sent = async {
+            tokio::select! { sent = sent => sent, never = looking => match never {} }
         };
         match tokio::time::timeout(limit, sent).await {
             Ok(Ok(())) => last_progress = Instant::now(),

@@ -74,6 +74,8 @@ enum Ended {
     Finished,
     /// We closed it, for a timer or by order.
     Cut,
+    /// The client does not take our bytes.
+    Stalled,
     /// HTTP/2: too many frames came that are no request. GOAWAY is still to be sent.
     Flooded,
 }
@@ -239,6 +241,11 @@ async fn send_goaway(socket: &mut Metered<TlsStream<Watched>>) {
 
 /// Sees to it that the client can read our last word.
 async fn part<R>(served: &Served<R>, ended: Ended, socket: impl Socket) {
+    if ended == Ended::Stalled {
+        // Closed in order, it would stay in the kernel with all that the client does not read, for minutes. At worst it does.
+        let _ = socket.into_socket().set_zero_linger();
+        return;
+    }
     if ended == Ended::Cut || served.activity.peer_is_gone() {
         return;
     }
@@ -328,8 +335,10 @@ where
                 None => {}
                 Some(expired) => {
                     count(served, expired);
-                    if expired != Expired::KeepAlive {
-                        return Poll::Ready(Ended::Cut);
+                    match expired {
+                        Expired::KeepAlive => {}
+                        Expired::Write => return Poll::Ready(Ended::Stalled),
+                        Expired::Head | Expired::Streams => return Poll::Ready(Ended::Cut),
                     }
                     closed_at = now.plus(LINGER_TIMEOUT);
                     is_closing = true;

@@ -44,6 +44,13 @@ use hub::{Hub, Level};
 /// Connections that wait in the kernel until they are accepted.
 const BACKLOG: i32 = 4096;
 
+/// Bytes of answers that the kernel takes before it can send them.
+///
+/// Left to itself it takes some MiB. A thousand clients that do not read then use up what the machine has for TCP, and whoever asks
+/// beside them waits for segments that were dropped. A small send buffer would do too, but it slows down everybody who reads.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES_MAX: u32 = 64 * 1024;
+
 /// What answers requests.
 ///
 /// The limit of the body's size is the responder's: see `lydian_http::body::read_body`.
@@ -113,6 +120,8 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     // An accepted socket inherits it on Linux: answers are small and leave at once.
     socket.set_tcp_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use lydian_server::listener::ListenerSettings;
+use lydian_server::listener::{ListenerSettings, bind};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -169,6 +170,25 @@ async fn r22_a_client_that_does_not_read_is_cut() {
     eventually(|| server.metrics.write_timeouts.value() == 1).await;
     eventually(|| server.metrics.open.value() == 0).await;
     assert!(client.until_closed().await.len() < LARGE_BYTES);
+}
+
+/// The kernel keeps little of what it does not read, and forgets that when the connection is cut.
+#[tokio::test]
+async fn r22_a_client_that_does_not_read_takes_little_memory_of_the_kernel() {
+    let sockets = bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a free port");
+    #[cfg(target_os = "linux")]
+    assert_eq!(socket2::SockRef::from(&sockets[0]).tcp_notsent_lowat().expect("an option"), 64 * 1024);
+    drop(sockets);
+
+    let server = start(|settings| settings.write_stall_timeout = SHORT);
+    let mut client = server.connect().await;
+    client.send(get("/large")).await;
+    eventually(|| server.metrics.write_timeouts.value() == 1).await;
+    eventually(|| server.metrics.open.value() == 0).await;
+    // A connection that is closed in order ends with all that was written, however late it is read.
+    let mut rest = Vec::new();
+    let error = within(client.0.read_to_end(&mut rest)).await.expect_err("the connection was reset");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 #[tokio::test]
