@@ -1,7 +1,8 @@
 //! More connections than the server may have open files (R5).
 //!
 //! Two servers meet the same crowd. One was started with few files, so that it admits fewer connections and keeps the rest of the files
-//! for itself. The other loses its files while it runs, so that the kernel refuses it each new connection.
+//! for itself. The other loses its files while it runs, so that the kernel refuses it each new connection. A third has files enough, and
+//! meets a crowd that comes from one address.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -25,6 +26,8 @@ const LOOK: Duration = Duration::from_millis(750);
 const CPU_SHARE_MAX: f64 = 0.2;
 /// How long after the crowd has gone a new client may have to wait.
 const RECOVERY_MAX: Duration = Duration::from_secs(5);
+/// Connections that one address may have.
+const ONE_ADDRESS_MAX: u64 = 512;
 /// Good clients that are connected before the crowd comes.
 const ESTABLISHED: usize = 4;
 
@@ -81,7 +84,30 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
             report.violations.push(format!("{name}: recovery took {:.1?}", worst.recovery));
         }
     }
+    let open = greedy(&runtime)?;
+    report.figure("one address: connections that stay open of 1,000", open);
+    if open > ONE_ADDRESS_MAX {
+        report.violations.push(format!("one address has {open} connections"));
+    }
     Ok(report)
+}
+
+/// How many connections of a crowd from one address stay open; others must find room beside it.
+fn greedy(runtime: &Runtime) -> Result<u64> {
+    let stage = Stage::start()?;
+    let target = &stage.target;
+    let crowd: Vec<TcpStream> = runtime.block_on(async {
+        let mut crowd = Vec::new();
+        for _ in 0..CROWD {
+            crowd.push(target.tcp(attacker_address(0), None).await?);
+        }
+        anyhow::Ok(crowd)
+    })?;
+    std::thread::sleep(LOOK);
+    let open = target.metric("lydian_connections_open")?;
+    Connection::open(target)?.introspect(target, &target.token).context("beside a crowd from one address")?;
+    drop(crowd);
+    Ok(open)
 }
 
 /// The same command, in a shell that has given most of its files away for good.
@@ -120,6 +146,9 @@ fn round(stage: &Stage, runtime: &Runtime, kernel_refuses: bool, worst: &mut Wor
     worst.open_files = worst.open_files.max(open);
     if kernel_refuses && open < FILES {
         bail!("only {open} of {FILES} files were open: the crowd did not take them all");
+    }
+    if !kernel_refuses && open >= FILES {
+        bail!("all {FILES} files were open: none is left for the database, the log and operators");
     }
     // Each step writes to the database, or reads what was written.
     for connection in &mut established {
