@@ -6,6 +6,7 @@
 
 pub mod audience;
 pub mod authenticate;
+pub mod authentication;
 pub mod introspect;
 pub mod issue;
 pub mod key_rotation;
@@ -20,9 +21,10 @@ pub mod token_string;
 mod test_fixtures;
 
 pub use records::{
-    AccessToken, Api, ApiId, Audience, CachePolicy, Client, ClientId, ClientSecretHash, Grant, GrantId,
-    KeyId, KeyState, Realm, RealmId, RealmName, RefreshToken, RevocationCascade, Session, SessionId,
-    SigningKeyRecord, TokenDigest, TokenForm, TokenFormat, User, UserId,
+    AccessToken, Api, ApiId, Audience, AuthorizationCode, BrowserSession, CachePolicy, Client,
+    ClientAuthorization, ClientId, ClientSecretHash, Consent, Grant, GrantId, KeyId, KeyState, PasswordHash,
+    Realm, RealmId, RealmName, RefreshToken, RevocationCascade, Rotation, Session, SessionId, SignInSettings,
+    SigningKeyRecord, TokenDigest, TokenForm, TokenFormat, User, UserId, UserProfile,
 };
 pub use refusal::Refusal;
 pub use token_id::TokenId;

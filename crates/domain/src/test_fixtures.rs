@@ -12,9 +12,9 @@ use lydian_revocation::{CutKind, Event, Ledger, Link, LogPosition, LogRow, Seq, 
 use crate::introspect::{Inactive, Inspected, ParentRows, World, introspect};
 use crate::records::realm::SigningAlgorithm;
 use crate::records::{
-    AccessToken, Api, ApiId, Audience, CachePolicy, Client, ClientId, Grant, GrantId, KeyId, KeyState,
-    RealmId, RefreshToken, RevocationCascade, Session, SessionId, SigningKeyRecord, TokenDigest, TokenForm,
-    TokenFormat, User, UserId,
+    AccessToken, Api, ApiId, Audience, BrowserSession, CachePolicy, Client, ClientAuthorization, ClientId,
+    Grant, GrantId, KeyId, KeyState, RealmId, RefreshToken, RevocationCascade, Rotation, Session, SessionId,
+    SigningKeyRecord, TokenDigest, TokenForm, TokenFormat, User, UserId, UserProfile,
 };
 use crate::token_id::TokenId;
 
@@ -82,6 +82,7 @@ pub(crate) fn client(number: u64) -> Client {
         introspect_any: false,
         access_token_seconds: None,
         revocation_cascade: RevocationCascade::Standard,
+        authorization: ClientAuthorization::default(),
     }
 }
 
@@ -125,6 +126,7 @@ pub(crate) fn refresh_token() -> RefreshToken {
         minted_at: MINTED,
         digest: TokenDigest { generation: 0, digest: Digest::from_bytes([0; 32]) },
         revoked_at: None,
+        replaced_at: None,
     }
 }
 
@@ -141,6 +143,9 @@ pub(crate) fn grant() -> Grant {
         cut_at: Seq::ZERO,
         refresh_token: Some(refresh_token().id),
         idle_expires_at: ISSUED.plus_seconds(7_200),
+        expires_at: ISSUED.plus_seconds(86_400),
+        authentication: None,
+        rotation: Rotation::default(),
     }
 }
 
@@ -151,6 +156,7 @@ pub(crate) fn session() -> Session {
         user: USER,
         expires_at: ISSUED.plus_seconds(43_200),
         cut_at: Seq::ZERO,
+        browser: BrowserSession::default(),
     }
 }
 
@@ -162,6 +168,9 @@ pub(crate) fn user() -> User {
         username: "alice".to_owned(),
         enabled: true,
         cut_at: Seq::ZERO,
+        version: 1,
+        profile: UserProfile::default(),
+        password: None,
     }
 }
 

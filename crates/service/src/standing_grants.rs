@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use lydian_domain::{ApiId, ClientId, Grant, GrantId, RealmId};
+use lydian_domain::{ApiId, ClientId, Grant, GrantId, RealmId, Rotation};
 use lydian_oauth_types::ScopeSet;
-use lydian_primitives::{Mint, limits};
+use lydian_primitives::{Mint, Timestamp, limits};
 use lydian_revocation::Seq;
 use lydian_storage::{ApplyError, Change, Conflict, Precondition, Storage, Unavailable, Write};
 use parking_lot::RwLock;
@@ -49,6 +49,9 @@ impl StandingGrants {
                 cut_at: Seq::ZERO,
                 refresh_token: None,
                 idle_expires_at: mint.now(),
+                expires_at: Timestamp::MAX,
+                authentication: None,
+                rotation: Rotation::default(),
             };
             let change = Change {
                 preconditions: vec![Precondition::NoStandingGrant { client, api }],

@@ -1,8 +1,8 @@
 //! What a change means: its preconditions as questions, its writes as statements, and the rows of the log that they add.
 
 use lydian_domain::{
-    AccessToken, Api, Audience, Client, Grant, Realm, RefreshToken, Session, SigningKeyRecord, TokenForm,
-    TokenId, User,
+    AccessToken, Api, Audience, AuthorizationCode, Client, Consent, Grant, PasswordHash, Realm, RefreshToken,
+    Session, SigningKeyRecord, TokenForm, TokenId, User, UserId,
 };
 use lydian_primitives::{Entropy, Hour, Id, Timestamp};
 use lydian_revocation::{CutKind, Event, LogPosition, LogRow, RecordKind};
@@ -85,6 +85,10 @@ impl Transaction<'_> {
                     || self.is_retired(realm.as_stored(), RETIRED_CLIENT_ID, client_id)?;
                 (!taken, Conflict::ClientIdTaken)
             }
+            Precondition::CodeUnredeemed { code } => {
+                let sql = "SELECT 1 FROM authorization_codes WHERE id = ?1 AND redeemed_at IS NULL";
+                (exists(self.connection, sql, [code.as_stored()])?, Conflict::CodeRedeemed)
+            }
             Precondition::CurrentRefreshToken { grant, token } => {
                 let sql = "SELECT 1 FROM grants WHERE id = ?1 AND refresh_token = ?2";
                 let current = exists(self.connection, sql, [grant.as_stored(), token.as_stored()])?;
@@ -106,6 +110,11 @@ impl Transaction<'_> {
             Precondition::SettingIs { name, value } => {
                 let found = reads::setting(self.connection, name)?;
                 (found == *value, Conflict::SettingChanged)
+            }
+            Precondition::UserUnchanged { user, version } => {
+                let sql = "SELECT 1 FROM users WHERE id = ?1 AND version = ?2";
+                let unchanged = exists(self.connection, sql, [user.as_stored(), stored(*version)])?;
+                (unchanged, Conflict::RecordChanged)
             }
         };
         if holds { Ok(()) } else { Err(Failure::Conflict(conflict)) }
@@ -135,9 +144,17 @@ impl Transaction<'_> {
             }
             Write::Cut { kind, subject } => self.cut(*kind, *subject, at)?,
             Write::Delete { kind, id } => self.delete_record(*kind, *id, at)?,
+            Write::DeleteConsents { user, client } => {
+                let sql = "DELETE FROM consents WHERE user = ?1 AND client = ?2";
+                self.run(at, sql, [user.as_stored(), client.as_stored()])?;
+            }
+            Write::DeleteUser(user) => self.delete_user(*user, at)?,
+            Write::ForgetSuccessors { before } => self.forget_successors(*before, at)?,
             Write::PutAccessToken(token) => self.put_access_token(token, at)?,
             Write::PutApi(api) => self.put_api(api, at)?,
+            Write::PutAuthorizationCode(code) => self.put_authorization_code(code, at)?,
             Write::PutClient(client) => self.put_client(client, at)?,
+            Write::PutConsent(consent) => self.put_consent(consent, at)?,
             Write::PutGrant(grant) => self.put_grant(grant, at)?,
             Write::PutRealm(realm) => self.put_realm(realm, at)?,
             Write::PutRefreshToken(token) => self.put_refresh_token(token, at)?,
@@ -151,6 +168,15 @@ impl Transaction<'_> {
             }
             Write::PutSigningKey(key) => self.put_signing_key(key, at)?,
             Write::PutUser(user) => self.put_user(user, at)?,
+            Write::RedeemCode { code, at: redeemed_at } => {
+                let sql =
+                    "UPDATE authorization_codes SET redeemed_at = ifnull(redeemed_at, ?2) WHERE id = ?1";
+                self.run(at, sql, [code.as_stored(), redeemed_at.as_stored()])?;
+            }
+            Write::ReplaceRefreshToken { token, at: replaced_at } => {
+                let sql = "UPDATE refresh_tokens SET replaced_at = ifnull(replaced_at, ?2) WHERE id = ?1";
+                self.run(at, sql, [token.as_stored(), replaced_at.as_stored()])?;
+            }
             Write::RevokeToken { token, expires_at } => self.revoke_token(*token, *expires_at, at)?,
             Write::UseAssertion { client, digest, expires_at } => {
                 self.run(
@@ -198,7 +224,8 @@ impl Transaction<'_> {
         self.run(
             at,
             "INSERT INTO refresh_tokens (id, realm, grant_id, client, user, session, issued_at, expires_at, minted_at, \
-             revoked_at, digest_generation, digest, scope) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             revoked_at, digest_generation, digest, scope, replaced_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             params![
                 token.id.as_stored(),
                 token.realm.as_stored(),
@@ -213,6 +240,7 @@ impl Transaction<'_> {
                 token.digest.generation,
                 token.digest.digest.as_bytes().as_slice(),
                 token.scope.as_str(),
+                token.replaced_at.map(Timestamp::as_stored),
             ],
         )
         .map(drop)
@@ -297,10 +325,14 @@ impl Transaction<'_> {
         self.run(
             at,
             "INSERT INTO grants (id, realm, client, user, session, api, scope, created_at, cut_at, refresh_token, \
-             idle_expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+             idle_expires_at, expires_at, authenticated_at, methods, previous_refresh_token, rotated_at, sealed_successor) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
              ON CONFLICT (id) DO UPDATE SET realm = excluded.realm, client = excluded.client, user = excluded.user, \
              session = excluded.session, api = excluded.api, scope = excluded.scope, created_at = excluded.created_at, \
-             refresh_token = excluded.refresh_token, idle_expires_at = excluded.idle_expires_at",
+             refresh_token = excluded.refresh_token, idle_expires_at = excluded.idle_expires_at, \
+             expires_at = excluded.expires_at, authenticated_at = excluded.authenticated_at, methods = excluded.methods, \
+             previous_refresh_token = excluded.previous_refresh_token, rotated_at = excluded.rotated_at, \
+             sealed_successor = excluded.sealed_successor",
             params![
                 grant.id.as_stored(),
                 grant.realm.as_stored(),
@@ -312,7 +344,13 @@ impl Transaction<'_> {
                 grant.created_at.as_stored(),
                 grant.cut_at.as_stored(),
                 grant.refresh_token.map(TokenId::as_stored),
-                grant.idle_expires_at.as_stored()
+                grant.idle_expires_at.as_stored(),
+                grant.expires_at.as_stored(),
+                grant.authentication.map(|authentication| authentication.at.as_stored()),
+                grant.authentication.map(|authentication| authentication.methods.as_bits()),
+                grant.rotation.previous.map(TokenId::as_stored),
+                grant.rotation.rotated_at.map(Timestamp::as_stored),
+                grant.rotation.sealed_successor
             ],
         )
         .map(drop)
@@ -321,34 +359,114 @@ impl Transaction<'_> {
     fn put_session(&mut self, session: &Session, at: Timestamp) -> Result<(), Failure> {
         self.run(
             at,
-            "INSERT INTO sessions (id, realm, user, expires_at, cut_at) VALUES (?1, ?2, ?3, ?4, ?5) \
-             ON CONFLICT (id) DO UPDATE SET realm = excluded.realm, user = excluded.user, expires_at = excluded.expires_at",
+            "INSERT INTO sessions (id, realm, user, expires_at, cut_at, cookie, minted_at, created_at, authenticated_at, methods, \
+             signed_in_until, idle_expires_at, user_agent) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+             ON CONFLICT (id) DO UPDATE SET realm = excluded.realm, user = excluded.user, expires_at = excluded.expires_at, \
+             cookie = excluded.cookie, minted_at = excluded.minted_at, created_at = excluded.created_at, \
+             authenticated_at = excluded.authenticated_at, methods = excluded.methods, \
+             signed_in_until = excluded.signed_in_until, idle_expires_at = excluded.idle_expires_at, \
+             user_agent = excluded.user_agent",
             params![
                 session.id.as_stored(),
                 session.realm.as_stored(),
                 session.user.as_stored(),
                 session.expires_at.as_stored(),
-                session.cut_at.as_stored()
+                session.cut_at.as_stored(),
+                session.browser.cookie.as_bytes().as_slice(),
+                session.browser.minted_at.as_stored(),
+                session.browser.created_at.as_stored(),
+                session.browser.authentication.at.as_stored(),
+                session.browser.authentication.methods.as_bits(),
+                session.browser.signed_in_until.as_stored(),
+                session.browser.idle_expires_at.as_stored(),
+                session.browser.user_agent
             ],
         )
         .map(drop)
     }
 
     fn put_user(&mut self, user: &User, at: Timestamp) -> Result<(), Failure> {
+        let profile = settings(&user.profile)?;
         let facts = params![
             user.id.as_stored(),
             user.realm.as_stored(),
             user.subject,
             user.username,
             user.enabled,
+            stored(user.version),
+            profile,
+            user.password.as_ref().map(PasswordHash::as_phc),
             user.cut_at.as_stored()
         ];
-        let replace = "UPDATE users SET realm = ?2, subject = ?3, username = ?4, enabled = ?5 WHERE id = ?1";
-        if self.run(at, replace, &facts[..5])? == 1 {
+        let replace = "UPDATE users SET realm = ?2, subject = ?3, username = ?4, enabled = ?5, version = ?6, profile = ?7, \
+                       password = ?8 WHERE id = ?1";
+        if self.run(at, replace, &facts[..8])? == 1 {
             return self.log(Event::UserChanged { user: u128::from(user.id.as_number()) }, at);
         }
-        let insert = "INSERT INTO users (id, realm, subject, username, enabled, cut_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let insert = "INSERT INTO users (id, realm, subject, username, enabled, version, profile, password, cut_at) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         self.run(at, insert, facts).map(drop)
+    }
+
+    /// Deletes a user. Everything minted for it dies with the row of the log, and its name is free again.
+    fn delete_user(&mut self, user: UserId, at: Timestamp) -> Result<(), Failure> {
+        self.cut(CutKind::User, user.as_number(), at)?;
+        self.run(at, "DELETE FROM users WHERE id = ?1", [user.as_stored()])?;
+        self.log(Event::UserChanged { user: u128::from(user.as_number()) }, at)
+    }
+
+    fn forget_successors(&mut self, before: Timestamp, at: Timestamp) -> Result<(), Failure> {
+        let sql = "UPDATE grants SET sealed_successor = NULL WHERE id IN \
+                   (SELECT id FROM grants WHERE sealed_successor IS NOT NULL AND rotated_at < ?1 LIMIT ?2)";
+        self.run(at, sql, [before.as_stored(), SUCCESSORS_FORGOTTEN_AT_ONCE]).map(drop)
+    }
+
+    fn put_authorization_code(&mut self, code: &AuthorizationCode, at: Timestamp) -> Result<(), Failure> {
+        self.run(
+            at,
+            "INSERT INTO authorization_codes (id, realm, grant_id, client, user, session, issued_at, expires_at, minted_at, \
+             redeemed_at, digest_generation, digest, redirect_uri, code_challenge, scope, nonce, claims) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+            params![
+                code.id.as_stored(),
+                code.realm.as_stored(),
+                code.grant.as_stored(),
+                code.client.as_stored(),
+                code.user.as_stored(),
+                code.session.as_stored(),
+                code.issued_at.as_stored(),
+                code.expires_at.as_stored(),
+                code.minted_at.as_stored(),
+                code.redeemed_at.map(Timestamp::as_stored),
+                code.digest.generation,
+                code.digest.digest.as_bytes().as_slice(),
+                code.redirect_uri,
+                code.code_challenge.as_slice(),
+                code.scope.as_str(),
+                code.nonce,
+                code.claims
+            ],
+        )
+        .map(drop)
+    }
+
+    fn put_consent(&mut self, consent: &Consent, at: Timestamp) -> Result<(), Failure> {
+        self.run(
+            at,
+            "INSERT INTO consents (realm, user, client, api, scope, given_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+             ON CONFLICT (user, client, ifnull(api, -1)) DO UPDATE SET realm = excluded.realm, scope = excluded.scope, \
+             given_at = excluded.given_at",
+            params![
+                consent.realm.as_stored(),
+                consent.user.as_stored(),
+                consent.client.as_stored(),
+                consent.api.map(Id::as_stored),
+                consent.scope.as_str(),
+                consent.given_at.as_stored()
+            ],
+        )
+        .map(drop)
     }
 
     pub(crate) fn record_changed(&mut self, kind: RecordKind, id: u64, at: Timestamp) -> Result<(), Failure> {
@@ -406,6 +524,9 @@ impl Transaction<'_> {
         Ok(first)
     }
 }
+
+/// How many sealed successors one change erases.
+const SUCCESSORS_FORGOTTEN_AT_ONCE: i64 = 10_000;
 
 /// The hour before which tokens were forgotten.
 pub(crate) fn forgotten_before(connection: &Connection) -> rusqlite::Result<Hour> {

@@ -4,15 +4,17 @@
 
 use std::fmt;
 
+use lydian_domain::authentication::{Authentication, AuthenticationMethods};
 use lydian_domain::{
-    AccessToken, Api, Audience, Client, Grant, KeyState, Realm, RefreshToken, Session, SigningKeyRecord,
-    TokenDigest, TokenForm, TokenId, User,
+    AccessToken, Api, Audience, AuthorizationCode, BrowserSession, Client, Consent, Grant, KeyState,
+    PasswordHash, Realm, RefreshToken, Rotation, Session, SigningKeyRecord, TokenDigest, TokenForm, TokenId,
+    User,
 };
 use lydian_jose::Algorithm;
 use lydian_oauth_types::ScopeSet;
 use lydian_primitives::{Digest, Id, Timestamp};
 use lydian_revocation::Seq;
-use lydian_storage::{Parents, StoredAccessToken, StoredRefreshToken};
+use lydian_storage::{Parents, StoredAccessToken, StoredCode, StoredRefreshToken};
 use rusqlite::Row;
 use rusqlite::types::{Type, ValueRef};
 use serde::de::DeserializeOwned;
@@ -51,17 +53,30 @@ macro_rules! key_columns {
 }
 macro_rules! grant_columns {
     () => {
-        "g.id, g.realm, g.client, g.user, g.session, g.api, g.scope, g.created_at, g.cut_at, g.refresh_token, g.idle_expires_at"
+        "g.id, g.realm, g.client, g.user, g.session, g.api, g.scope, g.created_at, g.cut_at, g.refresh_token, g.idle_expires_at, \
+         g.expires_at, g.authenticated_at, g.methods, g.previous_refresh_token, g.rotated_at, g.sealed_successor"
     };
 }
 macro_rules! session_columns {
     () => {
-        "s.id, s.realm, s.user, s.expires_at, s.cut_at"
+        "s.id, s.realm, s.user, s.expires_at, s.cut_at, s.cookie, s.minted_at, s.created_at, s.authenticated_at, s.methods, \
+         s.signed_in_until, s.idle_expires_at, s.user_agent"
     };
 }
 macro_rules! user_columns {
     () => {
-        "u.id, u.realm, u.subject, u.username, u.enabled, u.cut_at"
+        "u.id, u.realm, u.subject, u.username, u.enabled, u.cut_at, u.version, u.profile, u.password"
+    };
+}
+macro_rules! code_columns {
+    () => {
+        "t.id, t.realm, t.grant_id, t.client, t.user, t.session, t.issued_at, t.expires_at, t.minted_at, t.redeemed_at, \
+         t.digest_generation, t.digest, t.redirect_uri, t.code_challenge, t.scope, t.nonce, t.claims"
+    };
+}
+macro_rules! consent_columns {
+    () => {
+        "n.realm, n.user, n.client, n.api, n.scope, n.given_at"
     };
 }
 macro_rules! access_token_columns {
@@ -73,12 +88,12 @@ macro_rules! access_token_columns {
 macro_rules! refresh_token_columns {
     () => {
         "t.id, t.realm, t.grant_id, t.client, t.user, t.session, t.issued_at, t.expires_at, t.minted_at, t.revoked_at, \
-         t.digest_generation, t.digest, t.scope"
+         t.digest_generation, t.digest, t.scope, t.replaced_at"
     };
 }
 pub(crate) use {
-    access_token_columns, api_columns, client_columns, grant_columns, key_columns, realm_columns,
-    refresh_token_columns, session_columns, user_columns,
+    access_token_columns, api_columns, client_columns, code_columns, consent_columns, grant_columns,
+    key_columns, realm_columns, refresh_token_columns, session_columns, user_columns,
 };
 
 /// Reads the columns of a row from left to right.
@@ -133,6 +148,14 @@ impl<'r> Columns<'r> {
             ValueRef::Null => Ok(None),
             ValueRef::Text(text) => std::str::from_utf8(text).map(Some).map_err(|_| self.malformed("UTF-8")),
             _ => Err(self.malformed("a text")),
+        }
+    }
+
+    fn optional_bytes(&mut self) -> rusqlite::Result<Option<&'r [u8]>> {
+        match self.value()? {
+            ValueRef::Null => Ok(None),
+            ValueRef::Blob(bytes) => Ok(Some(bytes)),
+            _ => Err(self.malformed("a blob")),
         }
     }
 
@@ -220,9 +243,9 @@ impl<'r> Columns<'r> {
 
     pub(crate) fn parents(&mut self) -> rusqlite::Result<Parents> {
         Ok(Parents {
-            grant: self.joined(11, Self::grant)?,
-            session: self.joined(5, Self::session)?,
-            user: self.joined(6, Self::user)?,
+            grant: self.joined(17, Self::grant)?,
+            session: self.joined(13, Self::session)?,
+            user: self.joined(9, Self::user)?,
         })
     }
 
@@ -239,7 +262,7 @@ impl<'r> Columns<'r> {
         read(self).map(Some)
     }
 
-    fn grant(&mut self) -> rusqlite::Result<Grant> {
+    pub(crate) fn grant(&mut self) -> rusqlite::Result<Grant> {
         Ok(Grant {
             id: self.id()?,
             realm: self.id()?,
@@ -252,20 +275,47 @@ impl<'r> Columns<'r> {
             cut_at: self.seq()?,
             refresh_token: self.optional_integer()?.map(TokenId::from_stored),
             idle_expires_at: self.timestamp()?,
+            expires_at: self.timestamp()?,
+            authentication: self.optional_authentication()?,
+            rotation: Rotation {
+                previous: self.optional_integer()?.map(TokenId::from_stored),
+                rotated_at: self.optional_integer()?.map(Timestamp::from_stored),
+                sealed_successor: self.optional_bytes()?.map(<[u8]>::to_vec),
+            },
         })
     }
 
-    fn session(&mut self) -> rusqlite::Result<Session> {
+    fn optional_authentication(&mut self) -> rusqlite::Result<Option<Authentication>> {
+        let (at, methods) = (self.optional_integer()?, self.optional_integer()?);
+        let Some((at, methods)) = at.zip(methods) else { return Ok(None) };
+        let bits = u8::try_from(methods).map_err(|_| self.malformed("a number below 256"))?;
+        let methods = AuthenticationMethods::from_bits(bits);
+        Ok(Some(Authentication { at: Timestamp::from_stored(at), methods }))
+    }
+
+    pub(crate) fn session(&mut self) -> rusqlite::Result<Session> {
         Ok(Session {
             id: self.id()?,
             realm: self.id()?,
             user: self.id()?,
             expires_at: self.timestamp()?,
             cut_at: self.seq()?,
+            browser: BrowserSession {
+                cookie: Digest::from_bytes(self.array()?),
+                minted_at: self.seq()?,
+                created_at: self.timestamp()?,
+                authentication: Authentication {
+                    at: self.timestamp()?,
+                    methods: AuthenticationMethods::from_bits(self.small()?),
+                },
+                signed_in_until: self.timestamp()?,
+                idle_expires_at: self.timestamp()?,
+                user_agent: self.text()?.to_owned(),
+            },
         })
     }
 
-    fn user(&mut self) -> rusqlite::Result<User> {
+    pub(crate) fn user(&mut self) -> rusqlite::Result<User> {
         Ok(User {
             id: self.id()?,
             realm: self.id()?,
@@ -273,6 +323,9 @@ impl<'r> Columns<'r> {
             username: self.text()?.to_owned(),
             enabled: self.integer()? != 0,
             cut_at: self.seq()?,
+            version: self.unsigned()?,
+            profile: self.settings()?,
+            password: self.optional_text()?.map(str::to_owned).map(PasswordHash::from_phc),
         })
     }
 
@@ -327,7 +380,42 @@ impl<'r> Columns<'r> {
             revoked_at: self.optional_integer()?.map(Seq::from_stored),
             digest: TokenDigest { generation: self.small()?, digest: Digest::from_bytes(self.array()?) },
             scope: self.scope()?,
+            replaced_at: self.optional_integer()?.map(Timestamp::from_stored),
         };
         Ok(StoredRefreshToken { token, parents: self.parents()? })
+    }
+
+    pub(crate) fn consent(&mut self) -> rusqlite::Result<Consent> {
+        Ok(Consent {
+            realm: self.id()?,
+            user: self.id()?,
+            client: self.id()?,
+            api: self.optional_id()?,
+            scope: self.scope()?,
+            given_at: self.timestamp()?,
+        })
+    }
+
+    /// An authorization code, followed by its grant, session and user.
+    pub(crate) fn authorization_code(&mut self) -> rusqlite::Result<StoredCode> {
+        let code = AuthorizationCode {
+            id: TokenId::from_stored(self.integer()?),
+            realm: self.id()?,
+            grant: self.id()?,
+            client: self.id()?,
+            user: self.id()?,
+            session: self.id()?,
+            issued_at: self.timestamp()?,
+            expires_at: self.timestamp()?,
+            minted_at: self.seq()?,
+            redeemed_at: self.optional_integer()?.map(Timestamp::from_stored),
+            digest: TokenDigest { generation: self.small()?, digest: Digest::from_bytes(self.array()?) },
+            redirect_uri: self.text()?.to_owned(),
+            code_challenge: self.array()?,
+            scope: self.scope()?,
+            nonce: self.optional_text()?.map(str::to_owned),
+            claims: self.optional_text()?.map(str::to_owned),
+        };
+        Ok(StoredCode { code, parents: self.parents()? })
     }
 }

@@ -25,6 +25,9 @@ impl Transaction<'_> {
         let mut left = rows;
         left -= self.forget_range("access_tokens", "id", tokens, left)?;
         left -= self.forget_range("refresh_tokens", "id", tokens, left)?;
+        left -= self.forget_range("authorization_codes", "id", tokens, left)?;
+        left -= self.forget_ended("grants", "user IS NOT NULL AND", hour.start(), left)?;
+        left -= self.forget_ended("sessions", "", hour.start(), left)?;
         left -= self.forget_range("id_blocks", "hour", hour_number, left)?;
         left -= self.forget_keys(
             "used_assertions",
@@ -53,6 +56,24 @@ impl Transaction<'_> {
             .optional()?;
         let sql = format!("DELETE FROM {table} WHERE {key} < ?1");
         self.delete(&sql, [first_to_stay.unwrap_or(bound)])
+    }
+
+    /// Deletes rows of a table whose end came before `bound`.
+    fn forget_ended(
+        &mut self,
+        table: &str,
+        condition: &str,
+        bound: Timestamp,
+        rows: usize,
+    ) -> Result<usize, Failure> {
+        if rows == 0 {
+            return Ok(0);
+        }
+        let sql = format!(
+            "DELETE FROM {table} WHERE id IN \
+             (SELECT id FROM {table} WHERE {condition} expires_at < ?1 ORDER BY expires_at LIMIT ?2)"
+        );
+        self.delete(&sql, params![bound.as_stored(), i64::try_from(rows).unwrap_or(i64::MAX)])
     }
 
     /// Deletes the first rows of a table with a compound key whose first column lies below `bound`.

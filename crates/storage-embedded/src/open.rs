@@ -18,8 +18,12 @@ pub const FILE_NAME: &str = "lydian.db";
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"Lydi");
 
 /// Each step takes the database from the version of its index to the next one.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+    include_str!("schema/0004.sql"),
+];
 
 /// The smallest page of SQLite, in bytes; the first one holds the header.
 const SMALLEST_PAGE: u64 = 512;

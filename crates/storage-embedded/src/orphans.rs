@@ -33,6 +33,7 @@ const OWNED: &[Owned] = &[
     Owned { kind: OwnedKind::User, table: "users", orphaned: &[NO_REALM] },
     Owned { kind: OwnedKind::Session, table: "sessions", orphaned: &[NO_REALM, NO_USER] },
     Owned { kind: OwnedKind::Grant, table: "grants", orphaned: &[NO_REALM, NO_CLIENT, NO_USER] },
+    Owned { kind: OwnedKind::Consent, table: "consents", orphaned: &[NO_REALM, NO_CLIENT, NO_USER] },
 ];
 
 impl Transaction<'_> {

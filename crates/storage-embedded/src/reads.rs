@@ -1,14 +1,19 @@
 //! The reads, as functions over a connection: the pool's, or the writer's after a commit.
 
-use lydian_domain::{ApiId, Client, ClientId, GrantId, KeyId, RealmId, SessionId, TokenId, UserId};
+use lydian_domain::{
+    ApiId, Client, ClientId, Consent, Grant, GrantId, KeyId, RealmId, Session, SessionId, TokenId, User,
+    UserId,
+};
 use lydian_primitives::{Hour, Id};
 use lydian_revocation::{CutKind, Event, LogRow, RecordKind};
-use lydian_storage::{Issued, Parents, Record, StoredAccessToken, StoredRefreshToken};
+use lydian_storage::{
+    Issued, Parents, Record, StoredAccessToken, StoredCode, StoredRefreshToken, StoredSession,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::columns::{
-    Columns, access_token_columns, api_columns, client_columns, grant_columns, key_columns, realm_columns,
-    refresh_token_columns, session_columns, user_columns,
+    Columns, access_token_columns, api_columns, client_columns, code_columns, consent_columns, grant_columns,
+    key_columns, realm_columns, refresh_token_columns, session_columns, user_columns,
 };
 
 pub(crate) fn all_records(connection: &Connection) -> rusqlite::Result<Vec<Record>> {
@@ -160,6 +165,134 @@ pub(crate) fn standing_grant(
 pub(crate) fn username(connection: &Connection, user: UserId) -> rusqlite::Result<Option<String>> {
     let sql = "SELECT username FROM users WHERE id = ?1";
     one(connection, sql, [user.as_stored()], |row| Columns::of(row).text().map(str::to_owned))
+}
+
+pub(crate) fn authorization_code(
+    connection: &Connection,
+    id: TokenId,
+) -> rusqlite::Result<Option<StoredCode>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        code_columns!(),
+        ", ",
+        grant_columns!(),
+        ", ",
+        session_columns!(),
+        ", ",
+        user_columns!(),
+        " FROM authorization_codes t LEFT JOIN grants g ON g.id = t.grant_id LEFT JOIN sessions s ON s.id = t.session \
+          LEFT JOIN users u ON u.id = t.user WHERE t.id = ?1"
+    );
+    one(connection, SQL, [id.as_stored()], |row| Columns::of(row).authorization_code())
+}
+
+pub(crate) fn session(connection: &Connection, id: SessionId) -> rusqlite::Result<Option<StoredSession>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        session_columns!(),
+        ", ",
+        user_columns!(),
+        " FROM sessions s JOIN users u ON u.id = s.user WHERE s.id = ?1"
+    );
+    one(connection, SQL, [id.as_stored()], |row| {
+        let mut columns = Columns::of(row);
+        Ok(StoredSession { session: columns.session()?, user: columns.user()? })
+    })
+}
+
+pub(crate) fn user(connection: &Connection, user: UserId) -> rusqlite::Result<Option<User>> {
+    const SQL: &str = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id = ?1");
+    one(connection, SQL, [user.as_stored()], |row| Columns::of(row).user())
+}
+
+pub(crate) fn user_by_name(
+    connection: &Connection,
+    realm: RealmId,
+    username: &str,
+) -> rusqlite::Result<Option<User>> {
+    const SQL: &str =
+        concat!("SELECT ", user_columns!(), " FROM users u WHERE u.realm = ?1 AND u.username = ?2");
+    one(connection, SQL, params![realm.as_stored(), username], |row| Columns::of(row).user())
+}
+
+pub(crate) fn user_by_subject(
+    connection: &Connection,
+    realm: RealmId,
+    subject: &str,
+) -> rusqlite::Result<Option<User>> {
+    const SQL: &str =
+        concat!("SELECT ", user_columns!(), " FROM users u WHERE u.realm = ?1 AND u.subject = ?2");
+    one(connection, SQL, params![realm.as_stored(), subject], |row| Columns::of(row).user())
+}
+
+pub(crate) fn users(
+    connection: &Connection,
+    realm: RealmId,
+    after: UserId,
+    limit: usize,
+) -> rusqlite::Result<Vec<User>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users u WHERE u.realm = ?1 AND u.id > ?2 ORDER BY u.id LIMIT ?3"
+    );
+    let mut statement = connection.prepare_cached(SQL)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement
+        .query_map(params![realm.as_stored(), after.as_stored(), limit], |row| Columns::of(row).user())?;
+    rows.collect()
+}
+
+pub(crate) fn consents(
+    connection: &Connection,
+    user: UserId,
+    client: ClientId,
+) -> rusqlite::Result<Vec<Consent>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        consent_columns!(),
+        " FROM consents n WHERE n.user = ?1 AND n.client = ?2 ORDER BY ifnull(n.api, -1)"
+    );
+    let mut statement = connection.prepare_cached(SQL)?;
+    let rows =
+        statement.query_map([user.as_stored(), client.as_stored()], |row| Columns::of(row).consent())?;
+    rows.collect()
+}
+
+pub(crate) fn grants_of_user(
+    connection: &Connection,
+    user: UserId,
+    after: GrantId,
+    limit: usize,
+) -> rusqlite::Result<Vec<Grant>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        grant_columns!(),
+        " FROM grants g WHERE g.user = ?1 AND g.id > ?2 ORDER BY g.id LIMIT ?3"
+    );
+    let mut statement = connection.prepare_cached(SQL)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows =
+        statement.query_map([user.as_stored(), after.as_stored(), limit], |row| Columns::of(row).grant())?;
+    rows.collect()
+}
+
+pub(crate) fn sessions_of_user(
+    connection: &Connection,
+    user: UserId,
+    after: SessionId,
+    limit: usize,
+) -> rusqlite::Result<Vec<Session>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        session_columns!(),
+        " FROM sessions s WHERE s.user = ?1 AND s.id > ?2 ORDER BY s.id LIMIT ?3"
+    );
+    let mut statement = connection.prepare_cached(SQL)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement
+        .query_map([user.as_stored(), after.as_stored(), limit], |row| Columns::of(row).session())?;
+    rows.collect()
 }
 
 pub(crate) fn setting(connection: &Connection, name: &str) -> rusqlite::Result<Option<Vec<u8>>> {

@@ -6,12 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use lydian_domain::{ApiId, ClientId, GrantId, KeyId, RealmId, SessionId, TokenId, UserId};
+use lydian_domain::{
+    ApiId, ClientId, Consent, Grant, GrantId, KeyId, RealmId, Session, SessionId, TokenId, User, UserId,
+};
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{LogPosition, LogRow, Seq};
 use lydian_storage::{
     Answer, ApplyError, Change, Issued, LogObserver, OrphanCursor, Orphans, Parents, ReadStorage, Record,
-    Storage, StoredAccessToken, StoredRefreshToken, Unavailable,
+    Storage, StoredAccessToken, StoredCode, StoredRefreshToken, StoredSession, Unavailable,
 };
 use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
@@ -119,6 +121,42 @@ impl ReadStorage for EmbeddedStorage {
 
     fn find_username(&self, user: UserId) -> Answer<'_, Option<String>> {
         self.read("read a user name", |connection| reads::username(connection, user))
+    }
+
+    fn find_authorization_code(&self, id: TokenId) -> Answer<'_, Option<StoredCode>> {
+        self.read("read an authorization code", |connection| reads::authorization_code(connection, id))
+    }
+
+    fn find_session(&self, id: SessionId) -> Answer<'_, Option<StoredSession>> {
+        self.read("read a session", |connection| reads::session(connection, id))
+    }
+
+    fn find_user(&self, user: UserId) -> Answer<'_, Option<User>> {
+        self.read("read a user", |connection| reads::user(connection, user))
+    }
+
+    fn find_user_by_name(&self, realm: RealmId, username: String) -> Answer<'_, Option<User>> {
+        self.read("read a user", |connection| reads::user_by_name(connection, realm, &username))
+    }
+
+    fn find_user_by_subject(&self, realm: RealmId, subject: String) -> Answer<'_, Option<User>> {
+        self.read("read a user", |connection| reads::user_by_subject(connection, realm, &subject))
+    }
+
+    fn list_users(&self, realm: RealmId, after: UserId, limit: usize) -> Answer<'_, Vec<User>> {
+        self.read("list users", |connection| reads::users(connection, realm, after, limit))
+    }
+
+    fn find_consents(&self, user: UserId, client: ClientId) -> Answer<'_, Vec<Consent>> {
+        self.read("read what a user agreed to", |connection| reads::consents(connection, user, client))
+    }
+
+    fn list_grants(&self, user: UserId, after: GrantId, limit: usize) -> Answer<'_, Vec<Grant>> {
+        self.read("list grants", |connection| reads::grants_of_user(connection, user, after, limit))
+    }
+
+    fn list_sessions(&self, user: UserId, after: SessionId, limit: usize) -> Answer<'_, Vec<Session>> {
+        self.read("list sessions", |connection| reads::sessions_of_user(connection, user, after, limit))
     }
 
     fn find_setting(&self, name: &'static str) -> Answer<'_, Option<Vec<u8>>> {

@@ -135,7 +135,9 @@ async fn assert_upgraded(directory: &Path, what: &str) {
     assert_eq!(storage.allocate_sequences(hour(), 1).await.unwrap(), 1_000, "{what}");
     let rows = storage.log_after(Seq::ZERO, 100).await.unwrap();
     let head = storage.head().await.unwrap();
-    assert_eq!((rows.len(), head), (13, rows.last().unwrap().position()), "{what}");
+    // Each row is there, and later versions write more of them.
+    assert!(rows.len() >= 13 && rows.len() as u64 == head.seq.as_number(), "{what}: {}", rows.len());
+    assert_eq!(head, rows.last().unwrap().position(), "{what}");
     let next = storage.apply(change(vec![], vec![cut(CutKind::Realm, 10_001)])).await.unwrap();
     assert_eq!(next.seq, head.seq.next(), "{what}");
     let token = access_token(TokenId::from_parts(hour(), 3, 1_000));

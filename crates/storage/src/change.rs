@@ -3,8 +3,8 @@
 use std::fmt;
 
 use lydian_domain::{
-    AccessToken, Api, ApiId, Audience, Client, ClientId, Grant, GrantId, KeyId, Realm, RealmId, RefreshToken,
-    Session, SigningKeyRecord, TokenId, User,
+    AccessToken, Api, ApiId, Audience, AuthorizationCode, Client, ClientId, Consent, Grant, GrantId, KeyId,
+    Realm, RealmId, RefreshToken, Session, SigningKeyRecord, TokenId, User, UserId,
 };
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{CutKind, RecordKind};
@@ -46,6 +46,11 @@ pub enum Precondition {
         /// The name on the wire.
         client_id: String,
     },
+    /// The authorization code is there and was not used.
+    CodeUnredeemed {
+        /// The code.
+        code: TokenId,
+    },
     /// This is the living leaf of the family.
     CurrentRefreshToken {
         /// The family.
@@ -80,6 +85,13 @@ pub enum Precondition {
         name: &'static str,
         /// Its value.
         value: Option<Vec<u8>>,
+    },
+    /// The user's record still has this version.
+    UserUnchanged {
+        /// Which one.
+        user: UserId,
+        /// The version that was read.
+        version: u64,
     },
 }
 
@@ -117,12 +129,30 @@ pub enum Write {
         /// Which one.
         id: u64,
     },
+    /// Takes back everything that a user agreed to for a client.
+    DeleteConsents {
+        /// Who agreed.
+        user: UserId,
+        /// To whom it was given.
+        client: ClientId,
+    },
+    /// Deletes a user; what it owned goes by [`Storage::sweep_orphans`](crate::Storage::sweep_orphans).
+    DeleteUser(UserId),
+    /// Erases the sealed successors of refresh tokens that were replaced before `before`, many at a time.
+    ForgetSuccessors {
+        /// The time.
+        before: Timestamp,
+    },
     /// Adds an access token.
     PutAccessToken(AccessToken),
     /// Adds or replaces an API, by id.
     PutApi(Api),
+    /// Adds an authorization code.
+    PutAuthorizationCode(AuthorizationCode),
     /// Adds or replaces a client, by id. Its `cut_at` is not written for a client that exists: cuts alone move it.
     PutClient(Client),
+    /// Adds or replaces what a user agreed to for a client at an API.
+    PutConsent(Consent),
     /// Adds or replaces a grant, by id. Its `cut_at` is not written for a grant that exists.
     PutGrant(Grant),
     /// Adds or replaces a realm, by id. Its `cut_at` is not written for a realm that exists.
@@ -142,6 +172,20 @@ pub enum Write {
     PutSigningKey(SigningKeyRecord),
     /// Adds or replaces a user, by id. Its `cut_at` is not written for a user that exists.
     PutUser(User),
+    /// Marks an authorization code as used.
+    RedeemCode {
+        /// Which one.
+        code: TokenId,
+        /// When.
+        at: Timestamp,
+    },
+    /// Marks a refresh token as exchanged for its successor. The first time is the one that counts.
+    ReplaceRefreshToken {
+        /// Which one.
+        token: TokenId,
+        /// When.
+        at: Timestamp,
+    },
     /// Kills one token, with or without a row: adds the row of the log, and marks the token's row.
     RevokeToken {
         /// Which one.
@@ -169,6 +213,8 @@ pub enum Conflict {
     AssertionUsed,
     /// Another client has this name, or had it.
     ClientIdTaken,
+    /// The authorization code was used, or is gone.
+    CodeRedeemed,
     /// The client has a standing grant there.
     HasStandingGrant,
     /// Another key of the realm has this `kid`.
@@ -193,6 +239,7 @@ impl fmt::Display for Conflict {
             Self::AudienceTaken => "another API of the realm has, or had, this audience",
             Self::AssertionUsed => "the client assertion was used before",
             Self::ClientIdTaken => "another client of the realm has, or had, this client_id",
+            Self::CodeRedeemed => "the authorization code was used before",
             Self::HasStandingGrant => "the client has a standing grant there",
             Self::KidTaken => "another key of the realm has this kid",
             Self::NotCurrentRefreshToken => "the refresh token is not the current one of its grant",

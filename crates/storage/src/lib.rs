@@ -14,14 +14,17 @@ pub mod records;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use lydian_domain::{ApiId, ClientId, GrantId, KeyId, RealmId, SessionId, TokenId, UserId};
+use lydian_domain::{
+    ApiId, ClientId, Consent, Grant, GrantId, KeyId, RealmId, Session, SessionId, TokenId, User, UserId,
+};
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{LogPosition, LogRow, Seq};
 
 pub use change::{Change, Conflict, Precondition, Write};
 pub use error::{ApplyError, Unavailable};
 pub use records::{
-    Issued, OrphanCursor, Orphans, OwnedKind, Parents, Record, StoredAccessToken, StoredRefreshToken,
+    Issued, OrphanCursor, Orphans, OwnedKind, Parents, Record, StoredAccessToken, StoredCode,
+    StoredRefreshToken, StoredSession,
 };
 
 /// The answer of a store, when it comes.
@@ -54,6 +57,33 @@ pub trait ReadStorage: Send + Sync + 'static {
 
     /// The user name of a user; `None` when there is no such user.
     fn find_username(&self, user: UserId) -> Answer<'_, Option<String>>;
+
+    /// The authorization code with this id, used or not, with the rows that decide over it.
+    fn find_authorization_code(&self, id: TokenId) -> Answer<'_, Option<StoredCode>>;
+
+    /// The session with this id and its user, whatever their state.
+    fn find_session(&self, id: SessionId) -> Answer<'_, Option<StoredSession>>;
+
+    /// A user by id.
+    fn find_user(&self, user: UserId) -> Answer<'_, Option<User>>;
+
+    /// A user by the name with which it signs in, as [`User::canonical_username`] makes it.
+    fn find_user_by_name(&self, realm: RealmId, username: String) -> Answer<'_, Option<User>>;
+
+    /// A user by its subject identifier.
+    fn find_user_by_subject(&self, realm: RealmId, subject: String) -> Answer<'_, Option<User>>;
+
+    /// A page of the users of a realm.
+    fn list_users(&self, realm: RealmId, after: UserId, limit: usize) -> Answer<'_, Vec<User>>;
+
+    /// Everything that a user agreed to for a client, at most one for each API of the realm.
+    fn find_consents(&self, user: UserId, client: ClientId) -> Answer<'_, Vec<Consent>>;
+
+    /// A page of the grants of a user, dead ones included.
+    fn list_grants(&self, user: UserId, after: GrantId, limit: usize) -> Answer<'_, Vec<Grant>>;
+
+    /// A page of the sessions of a user, ended ones included.
+    fn list_sessions(&self, user: UserId, after: SessionId, limit: usize) -> Answer<'_, Vec<Session>>;
 
     /// A setting of the install.
     fn find_setting(&self, name: &'static str) -> Answer<'_, Option<Vec<u8>>>;
@@ -99,8 +129,8 @@ pub trait Storage: ReadStorage {
     /// `Unavailable`, also when the 32 bits of the hour are used up.
     fn allocate_sequences(&self, hour: Hour, count: u32) -> Answer<'_, u32>;
 
-    /// Deletes at most `rows` rows of what expired before `hour` began: tokens by range of ids, used assertions, counters of issued
-    /// tokens, and rows of the log written before `log_before`. Never reaches tokens that do not expire.
+    /// Deletes at most `rows` rows of what expired before `hour` began: tokens and codes by range of ids, grants and sessions of users,
+    /// used assertions, counters of issued tokens, and rows of the log written before `log_before`. Never reaches tokens that do not expire.
     ///
     /// Returns how many rows left; fewer than `rows` means that nothing is left to forget.
     fn forget(&self, hour: Hour, log_before: Timestamp, rows: usize) -> Answer<'_, usize>;

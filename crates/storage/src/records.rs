@@ -1,6 +1,8 @@
 //! What reads return.
 
-use lydian_domain::{AccessToken, Api, Client, Grant, Realm, RefreshToken, Session, SigningKeyRecord, User};
+use lydian_domain::{
+    AccessToken, Api, AuthorizationCode, Client, Grant, Realm, RefreshToken, Session, SigningKeyRecord, User,
+};
 use lydian_primitives::Hour;
 use lydian_revocation::RecordKind;
 
@@ -40,6 +42,8 @@ pub enum OwnedKind {
     Api,
     /// Clients of a realm.
     Client,
+    /// What users agreed to.
+    Consent,
     /// Grants of a client, a user or a realm.
     Grant,
     /// Signing keys of a realm.
@@ -77,6 +81,24 @@ pub struct StoredRefreshToken {
     pub token: RefreshToken,
     /// Its grant, session and user.
     pub parents: Parents,
+}
+
+/// An authorization code with the rows that decide over it.
+#[derive(Clone, Debug)]
+pub struct StoredCode {
+    /// The code.
+    pub code: AuthorizationCode,
+    /// Its grant, session and user.
+    pub parents: Parents,
+}
+
+/// A browser session with its user.
+#[derive(Clone, Debug)]
+pub struct StoredSession {
+    /// The session.
+    pub session: Session,
+    /// Who signed in.
+    pub user: User,
 }
 
 /// The rows whose state decides over a token that lives long. A missing row means dead.

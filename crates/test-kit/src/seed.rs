@@ -5,8 +5,9 @@ use std::sync::Arc;
 use lydian_domain::issue::{self, ClaimSources};
 use lydian_domain::secrets::TokenKind;
 use lydian_domain::{
-    AccessToken, Audience, ClientId, Grant, GrantId, KeyId, KeyState, RefreshToken, Session, SessionId,
-    SigningKeyRecord, TokenForm, TokenFormat, TokenId, User, UserId, token_string,
+    AccessToken, Audience, BrowserSession, ClientId, Grant, GrantId, KeyId, KeyState, RefreshToken, Rotation,
+    Session, SessionId, SigningKeyRecord, TokenForm, TokenFormat, TokenId, User, UserId, UserProfile,
+    token_string,
 };
 use lydian_jose::{Algorithm, SigningKey};
 use lydian_oauth_types::ScopeSet;
@@ -152,6 +153,9 @@ impl Seed {
                 username: self.username.to_owned(),
                 enabled: true,
                 cut_at: Seq::ZERO,
+                version: 1,
+                profile: UserProfile::default(),
+                password: None,
             }),
             Write::PutSession(Session {
                 id: session,
@@ -159,6 +163,7 @@ impl Seed {
                 user,
                 expires_at: now.plus_seconds(self.session_seconds),
                 cut_at: Seq::ZERO,
+                browser: BrowserSession::default(),
             }),
             Write::PutGrant(Grant {
                 id: grant,
@@ -172,6 +177,9 @@ impl Seed {
                 cut_at: Seq::ZERO,
                 refresh_token: Some(refresh_token_id),
                 idle_expires_at: now.plus_seconds(realm.realm.refresh_token_idle_seconds),
+                expires_at: refresh_expires,
+                authentication: None,
+                rotation: Rotation::default(),
             }),
             Write::PutRefreshToken(RefreshToken {
                 id: refresh_token_id,
@@ -186,6 +194,7 @@ impl Seed {
                 minted_at,
                 digest: digest(TokenKind::Refresh, &refresh_token).expect("the generation is there"),
                 revoked_at: None,
+                replaced_at: None,
             }),
         ];
         if !matches!(format, TokenFormat::Jwt { record: false, .. }) {

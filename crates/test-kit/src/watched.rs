@@ -3,12 +3,14 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lydian_domain::{ApiId, ClientId, GrantId, KeyId, RealmId, SessionId, TokenId, UserId};
+use lydian_domain::{
+    ApiId, ClientId, Consent, Grant, GrantId, KeyId, RealmId, Session, SessionId, TokenId, User, UserId,
+};
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{LogPosition, LogRow, Seq};
 use lydian_storage::{
     Answer, ApplyError, Change, Issued, OrphanCursor, Orphans, Parents, ReadStorage, Record, SharedStorage,
-    Storage, StoredAccessToken, StoredRefreshToken, Unavailable,
+    Storage, StoredAccessToken, StoredCode, StoredRefreshToken, StoredSession, Unavailable,
 };
 
 /// A store in front of another one.
@@ -129,6 +131,42 @@ impl ReadStorage for WatchedStorage {
 
     fn find_username(&self, user: UserId) -> Answer<'_, Option<String>> {
         self.read(|inner| inner.find_username(user))
+    }
+
+    fn find_authorization_code(&self, id: TokenId) -> Answer<'_, Option<StoredCode>> {
+        self.read(move |inner| inner.find_authorization_code(id))
+    }
+
+    fn find_session(&self, id: SessionId) -> Answer<'_, Option<StoredSession>> {
+        self.read(move |inner| inner.find_session(id))
+    }
+
+    fn find_user(&self, user: UserId) -> Answer<'_, Option<User>> {
+        self.read(move |inner| inner.find_user(user))
+    }
+
+    fn find_user_by_name(&self, realm: RealmId, username: String) -> Answer<'_, Option<User>> {
+        self.read(move |inner| inner.find_user_by_name(realm, username))
+    }
+
+    fn find_user_by_subject(&self, realm: RealmId, subject: String) -> Answer<'_, Option<User>> {
+        self.read(move |inner| inner.find_user_by_subject(realm, subject))
+    }
+
+    fn list_users(&self, realm: RealmId, after: UserId, limit: usize) -> Answer<'_, Vec<User>> {
+        self.read(move |inner| inner.list_users(realm, after, limit))
+    }
+
+    fn find_consents(&self, user: UserId, client: ClientId) -> Answer<'_, Vec<Consent>> {
+        self.read(move |inner| inner.find_consents(user, client))
+    }
+
+    fn list_grants(&self, user: UserId, after: GrantId, limit: usize) -> Answer<'_, Vec<Grant>> {
+        self.read(move |inner| inner.list_grants(user, after, limit))
+    }
+
+    fn list_sessions(&self, user: UserId, after: SessionId, limit: usize) -> Answer<'_, Vec<Session>> {
+        self.read(move |inner| inner.list_sessions(user, after, limit))
     }
 
     fn find_setting(&self, name: &'static str) -> Answer<'_, Option<Vec<u8>>> {

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lydian_jose::Algorithm;
 use lydian_oauth_types::{ClientAuthMethod, GrantType, ScopeSet};
 use lydian_primitives::{Digest, Id};
 use lydian_revocation::Seq;
 use serde::{Deserialize, Serialize};
 
 use super::api::ApiId;
-use super::realm::{RealmId, no_id};
+use super::realm::{RealmId, SigningAlgorithm, no_id};
 
 /// The id of a client's record. Its name on the wire is [`Client::client_id`].
 pub type ClientId = Id<Client>;
@@ -61,6 +62,50 @@ pub struct Client {
     pub access_token_seconds: Option<u64>,
     /// What goes with a token that this client revokes.
     pub revocation_cascade: RevocationCascade,
+    /// What it registered for people who sign in.
+    #[serde(default)]
+    pub authorization: ClientAuthorization,
+}
+
+/// What a client registered for the authorization endpoint, and how its users' tokens are handled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClientAuthorization {
+    /// Where the browser may be sent back to, compared byte by byte (RFC 9700 §2.1), but for the port of a loopback address.
+    pub redirect_uris: Vec<String>,
+    /// Where the browser may be sent after a logout (OpenID Connect RP-Initiated Logout §3.1).
+    pub post_logout_redirect_uris: Vec<String>,
+    /// The algorithm of its ID tokens (`id_token_signed_response_alg`).
+    pub id_token_algorithm: SigningAlgorithm,
+    /// Whether people are not asked, because the client belongs to the house.
+    pub skip_consent: bool,
+    /// Whether it must push its requests (RFC 9126 §6).
+    pub require_pushed_authorization_requests: bool,
+    /// Whether its refresh tokens are replaced at each use.
+    pub rotate_refresh_tokens: bool,
+    /// The address of its logo.
+    pub logo_uri: Option<String>,
+    /// The address of its privacy policy.
+    pub policy_uri: Option<String>,
+    /// The address of its terms of service.
+    pub tos_uri: Option<String>,
+}
+
+impl Default for ClientAuthorization {
+    fn default() -> Self {
+        Self {
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            // What a client expects that says nothing (OpenID Connect Registration §2).
+            id_token_algorithm: SigningAlgorithm(Algorithm::Rs256),
+            skip_consent: false,
+            require_pushed_authorization_requests: false,
+            rotate_refresh_tokens: true,
+            logo_uri: None,
+            policy_uri: None,
+            tos_uri: None,
+        }
+    }
 }
 
 impl Client {

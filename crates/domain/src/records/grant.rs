@@ -8,6 +8,7 @@ use super::api::ApiId;
 use super::client::ClientId;
 use super::realm::RealmId;
 use super::user::{SessionId, UserId};
+use crate::authentication::Authentication;
 use crate::token_id::TokenId;
 
 /// The id of a grant.
@@ -40,4 +41,21 @@ pub struct Grant {
     pub refresh_token: Option<TokenId>,
     /// When the refresh token dies of idleness.
     pub idle_expires_at: Timestamp,
+    /// When its last token dies: it can be forgotten then. Standing grants have no end.
+    pub expires_at: Timestamp,
+    /// How the person who gave it had proved who it is.
+    pub authentication: Option<Authentication>,
+    /// The last exchange of its refresh token.
+    pub rotation: Rotation,
+}
+
+/// The last exchange of a refresh token for its successor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// The refresh token that was replaced.
+    pub previous: Option<TokenId>,
+    /// When it was replaced.
+    pub rotated_at: Option<Timestamp>,
+    /// Its successor, sealed under a key that only the string of the replaced token gives: a repeat of a lost answer gets the same one.
+    pub sealed_successor: Option<Vec<u8>>,
 }

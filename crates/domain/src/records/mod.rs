@@ -2,6 +2,8 @@
 
 pub mod api;
 pub mod client;
+pub mod code;
+pub mod consent;
 pub mod grant;
 pub mod key;
 pub mod realm;
@@ -9,9 +11,11 @@ pub mod token;
 pub mod user;
 
 pub use api::{Api, ApiId, CachePolicy, TokenFormat};
-pub use client::{Client, ClientId, ClientSecretHash, RevocationCascade};
-pub use grant::{Grant, GrantId};
+pub use client::{Client, ClientAuthorization, ClientId, ClientSecretHash, RevocationCascade};
+pub use code::AuthorizationCode;
+pub use consent::Consent;
+pub use grant::{Grant, GrantId, Rotation};
 pub use key::{KeyId, KeyState, SigningKeyRecord};
-pub use realm::{Realm, RealmId, RealmName};
+pub use realm::{Realm, RealmId, RealmName, SignInSettings};
 pub use token::{AccessToken, Audience, RefreshToken, TokenDigest, TokenForm};
-pub use user::{Session, SessionId, User, UserId};
+pub use user::{BrowserSession, PasswordHash, Session, SessionId, User, UserId, UserProfile};

@@ -95,6 +95,46 @@ pub struct Realm {
     /// For how long a key is published before it signs, in seconds.
     #[serde(default = "key_prepublication_seconds")]
     pub key_prepublication_seconds: u64,
+    /// How people sign in.
+    #[serde(default)]
+    pub sign_in: SignInSettings,
+}
+
+/// How people sign in at a realm, and how long what comes of it lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SignInSettings {
+    /// Lifetime of authorization codes, in seconds; at most 60.
+    pub code_seconds: u64,
+    /// Lifetime of ID tokens, in seconds.
+    pub id_token_seconds: u64,
+    /// For how long a browser stays signed in at most, in seconds.
+    pub session_seconds: u64,
+    /// For how long a browser stays signed in that does not come back, in seconds.
+    pub session_idle_seconds: u64,
+    /// For how long a replaced refresh token still gives its successor, in seconds; 0 to 60.
+    pub refresh_grace_seconds: u64,
+    /// The name that the pages show.
+    pub brand_name: Option<String>,
+    /// The address of the logo that the pages show.
+    pub brand_logo_uri: Option<String>,
+    /// The colour of buttons and links, as `#rrggbb`.
+    pub brand_colour: Option<String>,
+}
+
+impl Default for SignInSettings {
+    fn default() -> Self {
+        Self {
+            code_seconds: 60,
+            id_token_seconds: 3_600,
+            session_seconds: 12 * 3_600,
+            session_idle_seconds: 2 * 3_600,
+            refresh_grace_seconds: 10,
+            brand_name: None,
+            brand_logo_uri: None,
+            brand_colour: None,
+        }
+    }
 }
 
 /// Ninety days.
@@ -126,6 +166,7 @@ impl Realm {
             reference_members: true,
             key_rotation_seconds: key_rotation_seconds(),
             key_prepublication_seconds: key_prepublication_seconds(),
+            sign_in: SignInSettings::default(),
         }
     }
 }

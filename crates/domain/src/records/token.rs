@@ -118,6 +118,8 @@ pub struct RefreshToken {
     pub digest: TokenDigest,
     /// The position at which it was revoked, as its row says.
     pub revoked_at: Option<Seq>,
+    /// When it was exchanged for its successor.
+    pub replaced_at: Option<Timestamp>,
 }
 
 impl RefreshToken {

@@ -123,6 +123,7 @@ fn client() -> &'static Arc<Client> {
             introspect_any: false,
             access_token_seconds: None,
             revocation_cascade: RevocationCascade::Standard,
+            authorization: lydian_domain::ClientAuthorization::default(),
         })
     })
 }

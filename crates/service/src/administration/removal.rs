@@ -178,6 +178,7 @@ fn plural(kind: OwnedKind) -> &'static str {
     match kind {
         OwnedKind::Api => "apis",
         OwnedKind::Client => "clients",
+        OwnedKind::Consent => "consents",
         OwnedKind::Grant => "grants",
         OwnedKind::Key => "keys",
         OwnedKind::Session => "sessions",

@@ -8,7 +8,7 @@ use lydian_domain::introspect::HORIZON;
 use lydian_domain::key_rotation::RotationPolicy;
 use lydian_domain::records::realm::SigningAlgorithm;
 use lydian_domain::{
-    Api, ApiId, CachePolicy, Client, ClientId, ClientSecretHash, KeyState, Realm, RealmId, RealmName,
+    Api, ApiId, CachePolicy, Client, ClientAuthorization, ClientId, ClientSecretHash, KeyState, Realm, RealmId, RealmName,
     RevocationCascade, TokenFormat,
 };
 use lydian_jose::{Algorithm, JwkSet};
@@ -289,6 +289,7 @@ impl<'a> Plan<'a> {
             introspect_any: false,
             access_token_seconds: None,
             revocation_cascade: RevocationCascade::default(),
+            authorization: ClientAuthorization::default(),
         }
     }
 

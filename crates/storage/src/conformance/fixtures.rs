@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use lydian_domain::authentication::{Authentication, AuthenticationMethod, AuthenticationMethods};
 use lydian_domain::{
-    AccessToken, Api, ApiId, Audience, CachePolicy, Client, ClientId, ClientSecretHash, Grant, GrantId,
-    KeyId, KeyState, Realm, RealmId, RealmName, RefreshToken, RevocationCascade, Session, SessionId,
-    SigningKeyRecord, TokenDigest, TokenForm, TokenFormat, TokenId, User, UserId,
+    AccessToken, Api, ApiId, Audience, AuthorizationCode, BrowserSession, CachePolicy, Client,
+    ClientAuthorization, ClientId, ClientSecretHash, Consent, Grant, GrantId, KeyId, KeyState, PasswordHash,
+    Realm, RealmId, RealmName, RefreshToken, RevocationCascade, Rotation, Session, SessionId, SignInSettings,
+    SigningKeyRecord, TokenDigest, TokenForm, TokenFormat, TokenId, User, UserId, UserProfile,
 };
 use lydian_jose::Algorithm;
 use lydian_oauth_types::{ClientAuthMethod, GrantType, ScopeSet};
@@ -84,8 +86,14 @@ impl Store {
         for series in 0..2 {
             add(&storage.find_access_token(token_id(series * 10 + 1)).await.unwrap());
             add(&storage.find_refresh_token(token_id(series * 10 + 2)).await.unwrap());
+            add(&storage.find_authorization_code(token_id(series * 10 + 4)).await.unwrap());
             add(&self.holds(unused(series)).await);
         }
+        add(&storage.find_session(session_id(1)).await.unwrap());
+        add(&storage.list_users(realm_id(1), user_id(0), 100).await.unwrap());
+        add(&storage.list_grants(user_id(1), grant_id(0), 100).await.unwrap());
+        add(&storage.list_sessions(user_id(1), session_id(0), 100).await.unwrap());
+        add(&storage.find_consents(user_id(1), client_id(1)).await.unwrap());
         add(&storage.find_setting("setting").await.unwrap());
         add(&storage.head().await.unwrap());
         add(&storage.log_after(Seq::ZERO, 1_000).await.unwrap());
@@ -233,6 +241,12 @@ pub fn realm(number: u64) -> Realm {
         access_token_prefix: "abc".to_owned(),
         refresh_token_prefix: "abd".to_owned(),
         reference_members: false,
+        sign_in: SignInSettings {
+            code_seconds: 15,
+            refresh_grace_seconds: 16,
+            brand_name: Some("A realm".to_owned()),
+            ..SignInSettings::default()
+        },
         ..Realm::with_defaults(realm_id(number), RealmName::parse(&format!("realm-{number}")).unwrap())
     }
 }
@@ -282,6 +296,12 @@ pub fn client(number: u64) -> Client {
         introspect_any: true,
         access_token_seconds: None,
         revocation_cascade: RevocationCascade::Grant,
+        authorization: ClientAuthorization {
+            redirect_uris: vec!["https://app.example/callback?x=1".to_owned()],
+            skip_consent: true,
+            rotate_refresh_tokens: false,
+            ..ClientAuthorization::default()
+        },
     }
 }
 
@@ -310,6 +330,15 @@ pub fn user(number: u64) -> User {
         username: format!("user-{number}@example"),
         enabled: true,
         cut_at: Seq::ZERO,
+        version: 4,
+        profile: UserProfile {
+            name: Some("\u{c4}nne \"the\" User".to_owned()),
+            email: Some(format!("user-{number}@example.com")),
+            email_verified: true,
+            roles: BTreeSet::from(["reader".to_owned()]),
+            ..UserProfile::default()
+        },
+        password: Some(PasswordHash::from_phc("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$dGFn".to_owned())),
     }
 }
 
@@ -321,6 +350,56 @@ pub fn session(number: u64) -> Session {
         user: user_id(1),
         expires_at: NOW.plus_seconds(9),
         cut_at: Seq::ZERO,
+        browser: BrowserSession {
+            cookie: Digest::from_bytes([6; 32]),
+            minted_at: Seq::from_number(5),
+            created_at: NOW.minus_seconds(9),
+            authentication: authentication(),
+            signed_in_until: NOW.plus_seconds(8),
+            idle_expires_at: NOW.plus_seconds(7),
+            user_agent: "A browser".to_owned(),
+        },
+    }
+}
+
+/// A sign-in with two factors.
+pub fn authentication() -> Authentication {
+    let methods =
+        AuthenticationMethods::of(&[AuthenticationMethod::Password, AuthenticationMethod::OneTimePassword]);
+    Authentication { at: NOW.minus_seconds(4), methods }
+}
+
+/// An authorization code of the first grant.
+pub fn authorization_code(id: TokenId) -> AuthorizationCode {
+    AuthorizationCode {
+        id,
+        realm: realm_id(1),
+        client: client_id(1),
+        user: user_id(1),
+        session: session_id(1),
+        grant: grant_id(1),
+        redirect_uri: "https://app.example/callback?x=1".to_owned(),
+        code_challenge: [5; 32],
+        scope: scope("openid read"),
+        nonce: Some("a nonce".to_owned()),
+        claims: Some("{}".to_owned()),
+        issued_at: NOW,
+        expires_at: NOW.plus_seconds(60),
+        minted_at: Seq::from_number(5),
+        digest: TokenDigest { generation: 2, digest: Digest::from_bytes([7; 32]) },
+        redeemed_at: None,
+    }
+}
+
+/// What the first user agreed to for the first client.
+pub fn consent(api: Option<ApiId>) -> Consent {
+    Consent {
+        realm: realm_id(1),
+        user: user_id(1),
+        client: client_id(1),
+        api,
+        scope: scope("read"),
+        given_at: NOW,
     }
 }
 
@@ -338,12 +417,28 @@ pub fn grant(number: u64) -> Grant {
         cut_at: Seq::ZERO,
         refresh_token: Some(token_id(2)),
         idle_expires_at: NOW.plus_seconds(8),
+        expires_at: NOW.plus_seconds(99),
+        authentication: Some(authentication()),
+        rotation: Rotation {
+            previous: Some(token_id(1)),
+            rotated_at: Some(NOW.minus_seconds(2)),
+            sealed_successor: Some(vec![0, 255, 1]),
+        },
     }
 }
 
 /// A standing grant of the first client.
 pub fn standing_grant(number: u64, api: Option<ApiId>) -> Grant {
-    Grant { user: None, session: None, api, refresh_token: None, ..grant(number) }
+    Grant {
+        user: None,
+        session: None,
+        api,
+        refresh_token: None,
+        expires_at: Timestamp::MAX,
+        authentication: None,
+        rotation: Rotation::default(),
+        ..grant(number)
+    }
 }
 
 /// An opaque access token of the first grant.
@@ -381,6 +476,7 @@ pub fn refresh_token(id: TokenId) -> RefreshToken {
         minted_at: Seq::from_number(5),
         digest: TokenDigest { generation: 1, digest: Digest::from_bytes([8; 32]) },
         revoked_at: None,
+        replaced_at: None,
     }
 }
 
@@ -420,10 +516,20 @@ pub fn each_write(series: u32) -> Vec<Write> {
         Write::RevokeToken { token: token(3), expires_at: NOW },
         Write::UseAssertion { client: client_id(1), digest: [series as u8; 32], expires_at: NOW },
     ];
+    writes.push(Write::PutAuthorizationCode(authorization_code(token(4))));
+    writes.push(Write::RedeemCode { code: token(4), at: NOW });
+    writes.push(Write::ReplaceRefreshToken { token: token(2), at: NOW });
+    writes.push(Write::PutConsent(consent(Some(api_id(series.into())))));
+    writes.push(Write::PutConsent(consent(None)));
+    writes.push(Write::DeleteConsents { user: user_id(2), client: client_id(1) });
     for (kind, subject, put) in cuttable() {
         writes.push(put);
         writes.push(cut(kind, subject));
     }
+    // What adds rows to the log comes last: the fixtures of earlier versions have those before at their places.
+    writes.push(Write::PutUser(user(90 + u64::from(series))));
+    writes.push(Write::DeleteUser(user_id(90 + u64::from(series))));
+    writes.push(Write::ForgetSuccessors { before: NOW.minus_seconds(1) });
     writes
 }
 
@@ -471,6 +577,18 @@ pub fn each_precondition(round: u64) -> Vec<Case> {
             before: vec![],
             consume: Write::PutClient(client(number)),
             conflict: Conflict::ClientIdTaken,
+        },
+        Case {
+            precondition: Precondition::CodeUnredeemed { code: token_id(sequence + 2_000_000) },
+            before: vec![Write::PutAuthorizationCode(authorization_code(token_id(sequence + 2_000_000)))],
+            consume: Write::RedeemCode { code: token_id(sequence + 2_000_000), at: NOW },
+            conflict: Conflict::CodeRedeemed,
+        },
+        Case {
+            precondition: Precondition::UserUnchanged { user: user_id(number), version: user(1).version },
+            before: vec![Write::PutUser(user(number))],
+            consume: Write::PutUser(User { version: user(1).version + 1, ..user(number) }),
+            conflict: Conflict::RecordChanged,
         },
         Case {
             precondition: Precondition::CurrentRefreshToken {

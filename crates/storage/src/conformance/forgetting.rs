@@ -1,6 +1,6 @@
 //! Forgetting: what expired before an hour began goes, and nothing else.
 
-use lydian_domain::{Audience, TokenId};
+use lydian_domain::{Audience, Grant, Rotation, Session, TokenId};
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::Seq;
 
@@ -90,6 +90,62 @@ pub async fn used_assertions_counters_and_log_rows_go_by_their_times(backend: &i
     assert_eq!(issued.iter().map(|issued| issued.hour).collect::<Vec<_>>(), [hour()]);
     let rows = store.storage.log_after(Seq::ZERO, 10).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.seq.as_number()).collect::<Vec<_>>(), [3]);
+}
+
+pub async fn what_people_left_behind_goes_when_its_end_is_over(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let start = hour().start();
+    let (before, at) = (start.minus_seconds(1), start);
+    let code = |hour| TokenId::from_parts(hour, 0, 7);
+    let writes = vec![
+        Write::PutUser(user(1)),
+        Write::PutAuthorizationCode(authorization_code(code(hour_before()))),
+        Write::PutAuthorizationCode(authorization_code(code(hour()))),
+        Write::PutGrant(Grant { expires_at: before, ..grant(1) }),
+        Write::PutGrant(Grant { expires_at: at, ..grant(2) }),
+        Write::PutGrant(Grant { expires_at: before, ..standing_grant(3, None) }),
+        Write::PutSession(Session { expires_at: before, ..session(1) }),
+        Write::PutSession(Session { expires_at: at, ..session(2) }),
+    ];
+    store.write(writes).await;
+    let there = async || {
+        let storage = &store.storage;
+        let grants = storage.list_grants(user_id(1), grant_id(0), ALL).await.unwrap();
+        let sessions = storage.list_sessions(user_id(1), session_id(0), ALL).await.unwrap();
+        let mut codes = Vec::new();
+        for hour in [hour_before(), hour()] {
+            codes.push(storage.find_authorization_code(code(hour)).await.unwrap().is_some());
+        }
+        let grants: Vec<_> = grants.into_iter().map(|grant| grant.id).collect();
+        let sessions: Vec<_> = sessions.into_iter().map(|session| session.id).collect();
+        (codes, grants, sessions)
+    };
+    assert_eq!(forget(&store, hour_before()).await, 0);
+    // A step deletes no more than it may.
+    assert_eq!(store.storage.forget(hour(), Timestamp::EPOCH, 2).await.unwrap(), 2);
+    assert_eq!(forget(&store, hour()).await, 1);
+    assert_eq!(there().await, (vec![false, true], vec![grant_id(2)], vec![session_id(2)]));
+    // A standing grant has no end.
+    assert_eq!(store.storage.find_standing_grant(client_id(1), None).await.unwrap(), Some(grant_id(3)));
+}
+
+pub async fn sealed_successors_go_when_their_time_is_over(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let rotated = |number, rotated_at| {
+        let rotation = Rotation { rotated_at: Some(rotated_at), ..grant(number).rotation };
+        Write::PutGrant(Grant { rotation, ..grant(number) })
+    };
+    store.write(vec![rotated(1, NOW.minus_seconds(1)), rotated(2, NOW)]).await;
+    store.write(vec![Write::ForgetSuccessors { before: NOW }]).await;
+    let left: Vec<_> = store
+        .storage
+        .list_grants(user_id(1), grant_id(0), ALL)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|grant| (grant.rotation.sealed_successor.is_some(), grant.rotation.previous))
+        .collect();
+    assert_eq!(left, [(false, grant(1).rotation.previous), (true, grant(2).rotation.previous)]);
 }
 
 pub async fn a_step_deletes_at_most_the_rows_that_it_may(backend: &impl Backend) {

@@ -1,15 +1,15 @@
 //! What is written reads back.
 
 use lydian_domain::{
-    AccessToken, Api, Audience, Client, Grant, GrantId, KeyState, Realm, RefreshToken, Session,
-    SigningKeyRecord, TokenForm, TokenFormat, TokenId, User,
+    AccessToken, Api, Audience, AuthorizationCode, Client, Consent, Grant, GrantId, KeyState, Realm,
+    RefreshToken, Session, SigningKeyRecord, TokenForm, TokenFormat, TokenId, User, UserProfile,
 };
 use lydian_primitives::{Hour, Timestamp};
-use lydian_revocation::Seq;
+use lydian_revocation::{CutKind, Event, Seq};
 
 use super::Backend;
 use super::fixtures::*;
-use crate::{ApplyError, Issued, Record, StoredAccessToken, StoredRefreshToken, Write};
+use crate::{ApplyError, Issued, Parents, Record, StoredAccessToken, StoredCode, StoredRefreshToken, Write};
 
 pub async fn a_realm_reads_back_as_it_was_written(backend: &impl Backend) {
     let store = Store::open(backend).await;
@@ -176,6 +176,112 @@ pub async fn a_refresh_token_reads_back_with_the_rows_that_decide_over_it(backen
     assert_same(&found, &StoredRefreshToken { token: refresh_token(token_id(2)), parents });
     let alone = store.storage.find_refresh_token(token_id(3)).await.unwrap().unwrap().parents;
     assert_eq!((alone.grant, alone.session, alone.user), (Some(grant(1)), None, None));
+}
+
+pub async fn an_authorization_code_reads_back_with_the_rows_that_decide_over_it(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let bare = AuthorizationCode { nonce: None, claims: None, ..authorization_code(token_id(5)) };
+    store
+        .write(vec![
+            Write::PutAuthorizationCode(authorization_code(token_id(4))),
+            Write::PutAuthorizationCode(bare.clone()),
+        ])
+        .await;
+    let find = async |id| store.storage.find_authorization_code(token_id(id)).await.unwrap().unwrap();
+    let alone = find(5).await;
+    assert_same(&alone, &StoredCode { code: bare, parents: Parents::default() });
+    let writes = vec![Write::PutGrant(grant(1)), Write::PutSession(session(1)), Write::PutUser(user(1))];
+    store.write(writes).await;
+    let parents = Parents { grant: Some(grant(1)), session: Some(session(1)), user: Some(user(1)) };
+    let expected = StoredCode { code: authorization_code(token_id(4)), parents };
+    assert_same(&find(4).await, &expected);
+    // The first use is the one that counts.
+    for at in [NOW, NOW.plus_seconds(9)] {
+        store.write(vec![Write::RedeemCode { code: token_id(4), at }]).await;
+        assert_eq!(find(4).await.code.redeemed_at, Some(NOW));
+    }
+    assert_eq!(find(5).await.code.redeemed_at, None);
+    store.write(vec![Write::PutRefreshToken(refresh_token(token_id(2)))]).await;
+    for at in [NOW, NOW.plus_seconds(9)] {
+        store.write(vec![Write::ReplaceRefreshToken { token: token_id(2), at }]).await;
+        let found = store.storage.find_refresh_token(token_id(2)).await.unwrap().unwrap();
+        assert_eq!(found.token.replaced_at, Some(NOW));
+    }
+}
+
+pub async fn a_session_and_a_user_are_found_by_what_names_them(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let storage = &store.storage;
+    let nobody = User { password: None, profile: UserProfile::default(), ..user(2) };
+    store
+        .write(vec![Write::PutUser(user(1)), Write::PutUser(nobody.clone()), Write::PutSession(session(1))])
+        .await;
+    let found = storage.find_session(session_id(1)).await.unwrap().unwrap();
+    assert_eq!((found.session, found.user), (session(1), user(1)));
+    assert!(storage.find_session(session_id(2)).await.unwrap().is_none());
+    assert_eq!(storage.find_user(user_id(2)).await.unwrap(), Some(nobody));
+    let by_name = |realm, name: &str| storage.find_user_by_name(realm, name.to_owned());
+    assert_eq!(by_name(realm_id(1), "user-1@example").await.unwrap(), Some(user(1)));
+    assert_eq!(by_name(realm_id(2), "user-1@example").await.unwrap(), None);
+    assert_eq!(by_name(realm_id(1), "user-3@example").await.unwrap(), None);
+    let by_subject = |realm, subject: &str| storage.find_user_by_subject(realm, subject.to_owned());
+    assert_eq!(by_subject(realm_id(1), "subject-1").await.unwrap(), Some(user(1)));
+    assert_eq!(by_subject(realm_id(2), "subject-1").await.unwrap(), None);
+    store.write(vec![Write::DeleteUser(user_id(1))]).await;
+    assert_eq!(storage.find_user(user_id(1)).await.unwrap(), None);
+    assert!(storage.find_session(session_id(1)).await.unwrap().is_none());
+    // The log tells everybody: what was minted for the user is dead.
+    let rows = storage.log_after(Seq::ZERO, 10).await.unwrap();
+    let subject = u128::from(user_id(1).as_number());
+    assert!(rows.iter().any(|row| row.event == Event::Cut { kind: CutKind::User, subject }));
+    assert!(rows.iter().any(|row| row.event == Event::UserChanged { user: subject }));
+    // The name is free again.
+    store
+        .write(vec![Write::PutUser(User { id: user_id(3), subject: "another".to_owned(), ..user(1) })])
+        .await;
+    assert_eq!(by_name(realm_id(1), "user-1@example").await.unwrap().map(|user| user.id), Some(user_id(3)));
+}
+
+pub async fn what_a_user_agreed_to_is_kept_per_client_and_api_until_it_is_taken_back(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let other_client = Consent { client: client_id(2), ..consent(None) };
+    let other_user = Consent { user: user_id(2), ..consent(None) };
+    let wider =
+        Consent { scope: scope("read write"), given_at: NOW.plus_seconds(1), ..consent(Some(api_id(1))) };
+    for given in
+        [consent(None), consent(Some(api_id(1))), other_client.clone(), other_user.clone(), wider.clone()]
+    {
+        store.write(vec![Write::PutConsent(given)]).await;
+    }
+    let find = |user, client| store.storage.find_consents(user, client);
+    assert_eq!(find(user_id(1), client_id(1)).await.unwrap(), [consent(None), wider]);
+    store.write(vec![Write::DeleteConsents { user: user_id(1), client: client_id(1) }]).await;
+    assert_eq!(find(user_id(1), client_id(1)).await.unwrap(), []);
+    assert_eq!(find(user_id(1), client_id(2)).await.unwrap(), [other_client]);
+    assert_eq!(find(user_id(2), client_id(1)).await.unwrap(), [other_user]);
+}
+
+pub async fn users_grants_and_sessions_are_listed_by_pages(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let storage = &store.storage;
+    let elsewhere = User { realm: realm_id(2), ..user(4) };
+    let mut writes: Vec<Write> = (1..=3).map(|number| Write::PutUser(user(number))).collect();
+    writes.push(Write::PutUser(elsewhere));
+    writes.extend((1..=3).map(|number| Write::PutGrant(grant(number))));
+    writes.push(Write::PutGrant(standing_grant(4, None)));
+    writes.push(Write::PutGrant(Grant { user: Some(user_id(2)), ..grant(5) }));
+    writes.extend((1..=3).map(|number| Write::PutSession(session(number))));
+    writes.push(Write::PutSession(Session { user: user_id(2), ..session(4) }));
+    store.write(writes).await;
+    let users = |after, limit| storage.list_users(realm_id(1), after, limit);
+    assert_eq!(users(user_id(0), 2).await.unwrap(), [user(1), user(2)]);
+    assert_eq!(users(user_id(2), 2).await.unwrap(), [user(3)]);
+    let grants = |after, limit| storage.list_grants(user_id(1), after, limit);
+    assert_eq!(grants(grant_id(0), 2).await.unwrap(), [grant(1), grant(2)]);
+    assert_eq!(grants(grant_id(2), 2).await.unwrap(), [grant(3)]);
+    let sessions = |after, limit| storage.list_sessions(user_id(1), after, limit);
+    assert_eq!(sessions(session_id(0), 2).await.unwrap(), [session(1), session(2)]);
+    assert_eq!(sessions(session_id(2), 2).await.unwrap(), [session(3)]);
 }
 
 pub async fn what_is_not_there_is_absent_and_no_error(backend: &impl Backend) {
