@@ -39,13 +39,25 @@ pub trait Apis {
     fn by_resource(&self, resource: &ResourceIndicator) -> Option<&Api>;
 }
 
-/// Chooses the one audience of a token for a client's own use, and narrows its scopes to what the client may have there.
+/// For whose use a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The client's own: nobody granted it, so that it says nothing of a person.
+    Client,
+    /// A person's: the identity scopes are open, and what belongs to the client alone is not.
+    Person,
+}
+
+/// Chooses the one audience of a token, and narrows its scopes to what the client may have there.
+///
+/// For a person the identity scopes go along with those of the API.
 ///
 /// # Errors
 ///
 /// `invalid_target` for a resource that is malformed, unknown or not open to the client; `invalid_scope` when nothing is left, or
 /// when no single API defines what is left.
 pub fn choose<'a>(
+    owner: Owner,
     client: &Client,
     request: &Request<'_>,
     apis: &'a impl Apis,
@@ -54,17 +66,17 @@ pub fn choose<'a>(
     let api = match named_resource(request, issuer)? {
         Some(Named::Issuer) => None,
         Some(Named::Resource(resource)) => Some(allowed_api(client, &resource, apis)?),
-        None => match implied(client, request, apis)? {
+        None => match implied(owner, client, request, apis)? {
             Implied::Api(api) => Some(api),
             Implied::Issuer => None,
         },
     };
     let may_have = match api {
         Some(api) => obtainable_at(client, api),
-        None => issuer_scopes(client),
+        None => issuer_scopes(owner, client),
     };
     let scope = match &request.scope {
-        Some(requested) => requested.intersection(&may_have),
+        Some(requested) => requested.intersection(&may_have.union(&identity_scopes(owner, client))),
         None => may_have,
     };
     if scope.is_empty() {
@@ -109,7 +121,12 @@ enum Implied<'a> {
 }
 
 /// No resource was named: the scopes decide, and where they do not, the client's default API.
-fn implied<'a>(client: &Client, request: &Request<'_>, apis: &'a impl Apis) -> Result<Implied<'a>, Refusal> {
+fn implied<'a>(
+    owner: Owner,
+    client: &Client,
+    request: &Request<'_>,
+    apis: &'a impl Apis,
+) -> Result<Implied<'a>, Refusal> {
     let default_api =
         client.default_api.and_then(|id| apis.by_id(id)).filter(|api| client.allowed.contains_key(&api.id));
     let default = || default_api.map_or(Implied::Issuer, Implied::Api);
@@ -119,7 +136,7 @@ fn implied<'a>(client: &Client, request: &Request<'_>, apis: &'a impl Apis) -> R
     let open: Vec<&Api> = client.allowed.keys().filter_map(|id| apis.by_id(*id)).collect();
     // Scopes that the client may have nowhere are dropped before anything is compared.
     let obtainable = |scope: &str| {
-        issuer_scopes(client).contains(scope)
+        issuer_scopes(owner, client).contains(scope)
             || open.iter().any(|api| obtainable_at(client, api).contains(scope))
     };
     let left: ScopeSet = requested.iter().filter(|scope| obtainable(scope)).collect();
@@ -131,7 +148,7 @@ fn implied<'a>(client: &Client, request: &Request<'_>, apis: &'a impl Apis) -> R
         return Ok(Implied::Issuer);
     }
     let defining: Vec<&Api> = open.into_iter().filter(|api| deciding.is_subset(&api.scopes)).collect();
-    let issuer_defines = deciding.is_subset(&issuer_scopes(client));
+    let issuer_defines = deciding.is_subset(&issuer_scopes(owner, client));
     match (defining.as_slice(), issuer_defines) {
         ([], true) => Ok(Implied::Issuer),
         ([], false) => Err(Refusal::ScopeAmbiguous),
@@ -149,9 +166,18 @@ fn obtainable_at(client: &Client, api: &Api) -> ScopeSet {
     client.allowed.get(&api.id).map_or_else(ScopeSet::empty, |allowed| allowed.intersection(&api.scopes))
 }
 
-/// What a client may have at the issuer for its own use. Identity scopes speak of a user, and here is none.
-fn issuer_scopes(client: &Client) -> ScopeSet {
-    client.issuer_scopes.iter().filter(|scope| !words::IDENTITY_SCOPES.contains(scope)).collect()
+/// What a client may have at the issuer: identity scopes speak of a person, and the others of the client.
+fn issuer_scopes(owner: Owner, client: &Client) -> ScopeSet {
+    let is_identity = |scope: &&str| words::IDENTITY_SCOPES.contains(scope);
+    client.issuer_scopes.iter().filter(|scope| is_identity(scope) == (owner == Owner::Person)).collect()
+}
+
+/// The scopes that go along with those of any API.
+fn identity_scopes(owner: Owner, client: &Client) -> ScopeSet {
+    match owner {
+        Owner::Client => ScopeSet::empty(),
+        Owner::Person => issuer_scopes(owner, client),
+    }
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ type Answer<'a> = Result<(&'a str, &'a str), Refusal>;
 #[track_caller]
 fn check_as(client: &Client, realm: &Realm, scopes: Option<&str>, resources: &[&str], expected: Answer<'_>) {
     let request = Request { scope: scopes.map(scope), resources: resources.to_vec() };
-    let chosen = choose(client, &request, realm, ISSUER);
+    let chosen = choose(Owner::Client, client, &request, realm, ISSUER);
     let chosen = chosen.map(|chosen| {
         (chosen.api.map_or("issuer".to_owned(), |api| api.audience.clone()), chosen.scope.as_str().to_owned())
     });
@@ -329,7 +329,7 @@ fn what_was_chosen_names_the_audience_of_the_token() {
     let realm = realm();
     let chosen = |resource| {
         let request = Request { scope: None, resources: vec![resource] };
-        choose(&caller(), &request, &realm, ISSUER).unwrap().audience()
+        choose(Owner::Client, &caller(), &request, &realm, ISSUER).unwrap().audience()
     };
     assert_eq!([chosen(A), chosen(B)], [Audience::Api(API), Audience::Api(OTHER_API)]);
     assert_eq!(chosen(ISSUER), Audience::Issuer);
@@ -375,7 +375,7 @@ proptest! {
         resource in proptest::option::of(proptest::sample::select(vec![A, B, C, ISSUER])),
     ) {
         let request = Request { scope: requested.clone(), resources: resource.into_iter().collect() };
-        match choose(&client, &request, &realm, ISSUER) {
+        match choose(Owner::Client, &client, &request, &realm, ISSUER) {
             Ok(chosen) => {
                 prop_assert!(!chosen.scope.is_empty());
                 prop_assert!(requested.is_none_or(|requested| chosen.scope.is_subset(&requested)));

@@ -8,8 +8,8 @@ use lydian_primitives::{Timestamp, limits};
 use lydian_revocation::{CutKind, Death, Seq, View};
 
 use crate::records::{
-    AccessToken, Api, Audience, Client, ClientId, Grant, KeyState, RealmId, RefreshToken, Session,
-    SigningKeyRecord, TokenForm, User,
+    AccessToken, Api, Audience, AuthorizationCode, Client, ClientId, Grant, KeyState, RealmId, RefreshToken,
+    Session, SigningKeyRecord, TokenForm, User,
 };
 
 /// How long the ledger remembers. Tokens that live longer are compared with the rows of their parents each time.
@@ -213,6 +213,19 @@ fn access_token_is_good(token: &AccessToken, world: &World<'_>) -> Result<(), In
         parents_stand(token.minted_at, token.session.is_some(), token.user.is_some(), &parents, world.now)?;
     }
     Ok(())
+}
+
+/// Whether what an authorization code depends on stands. Its own life is the token endpoint's business.
+///
+/// # Errors
+///
+/// [`Inactive`], first cause first.
+pub fn code_is_good(code: &AuthorizationCode, world: &World<'_>) -> Result<(), Inactive> {
+    if let Some(death) = world.view.death_of(&code.coordinates()) {
+        return Err(Inactive::Dead(death));
+    }
+    owner_stands(code.minted_at, world)?;
+    parents_stand(code.minted_at, true, true, &world.parents.ok_or(Inactive::ParentMissing)?, world.now)
 }
 
 fn refresh_token_is_good(token: &RefreshToken, world: &World<'_>) -> Result<(), Inactive> {

@@ -7,10 +7,14 @@
 pub mod audience;
 pub mod authenticate;
 pub mod authentication;
+pub mod authorize;
+pub mod claims;
 pub mod introspect;
 pub mod issue;
 pub mod key_rotation;
 pub mod records;
+pub mod redeem;
+pub mod refresh;
 pub mod refusal;
 pub mod revoke;
 pub mod secrets;

@@ -7,6 +7,8 @@ use lydian_oauth_types::ErrorCode;
 /// Two secrets that are wrong in different ways get one answer, so several variants share their text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
+    /// The person refused (RFC 6749 §4.1.2.1).
+    AccessDenied,
     /// Two ways of client authentication in one request (RFC 6749 §2.3).
     AuthenticationMethodsMixed,
     /// The scheme of the Authorization header is not offered.
@@ -21,6 +23,8 @@ pub enum Refusal {
     BearerScopeMissing,
     /// The request body does not have the type of a form.
     BodyNotForm,
+    /// The parameter `claims` is no JSON object of the right form (OpenID Connect Core §5.5).
+    ClaimsMalformed,
     /// The client assertion is malformed, unsigned, expired, for somebody else, or lives too long (RFC 7523 §3).
     ClientAssertionInvalid,
     /// The client assertion was used before (RFC 7523 §3).
@@ -39,30 +43,88 @@ pub enum Refusal {
     ClientPublic,
     /// No client has this name.
     ClientUnknown,
+    /// The code challenge is no S256 challenge (RFC 7636 §4.2).
+    CodeChallengeMalformed,
+    /// The method of the code challenge is not S256 (RFC 7636 §4.3, RFC 9700 §2.1.1).
+    CodeChallengeMethodUnsupported,
+    /// The request has no code challenge (RFC 7636 §4.4.1).
+    CodeChallengeMissing,
+    /// The authorization code has expired (RFC 6749 §4.1.2).
+    CodeExpired,
+    /// The parameter `code` is missing.
+    CodeMissing,
+    /// The authorization code was issued to another client (RFC 6749 §5.2).
+    CodeOfAnotherClient,
+    /// The authorization code was used before; its grant is revoked (RFC 6749 §4.1.2).
+    CodeReplayed,
+    /// What the authorization code depends on was revoked or disabled meanwhile.
+    CodeRevoked,
+    /// No authorization code of ours has this string.
+    CodeUnknown,
+    /// The code verifier is missing (RFC 7636 §4.6).
+    CodeVerifierMissing,
+    /// The code verifier does not fit the challenge (RFC 7636 §4.6).
+    CodeVerifierWrong,
+    /// Consent is needed, and the client forbade to ask (OpenID Connect Core §3.1.2.6).
+    ConsentRequired,
     /// The form is malformed.
     FormMalformed,
-    /// The client may not use this grant type (RFC 6749 §5.2).
-    GrantTypeNotAllowed,
     /// The parameter `grant_type` is missing.
     GrantTypeMissing,
+    /// The client may not use this grant type (RFC 6749 §5.2).
+    GrantTypeNotAllowed,
     /// The grant type is not offered (RFC 6749 §5.2).
     GrantTypeUnsupported,
+    /// A sign-in is needed, and the client forbade to ask (OpenID Connect Core §3.1.2.6).
+    LoginRequired,
+    /// The parameter `max_age` is no number of seconds (OpenID Connect Core §3.1.2.1).
+    MaxAgeMalformed,
+    /// The parameter `nonce` is longer than what is kept.
+    NonceTooLong,
     /// A parameter that belongs into the body stands in the query.
     ParameterInQuery,
     /// A parameter stands more than once (RFC 6749 §3.2).
     ParameterRepeated,
+    /// The parameter `prompt` has an unknown value, or `none` among others (OpenID Connect Core §3.1.2.1).
+    PromptMalformed,
+    /// The redirect address of the token request is not that of the authorization request (RFC 6749 §4.1.3).
+    RedirectUriMismatch,
+    /// The request names no redirect address.
+    RedirectUriMissing,
+    /// The client did not register this redirect address (RFC 9700 §2.1).
+    RedirectUriUnregistered,
+    /// The refresh token is unknown, expired, revoked, or of another client (RFC 6749 §5.2).
+    RefreshTokenInvalid,
+    /// The parameter `refresh_token` is missing.
+    RefreshTokenMissing,
+    /// The refresh token was replaced long ago; its grant is revoked (RFC 9700 §4.14.2).
+    RefreshTokenReused,
+    /// Request objects are not offered (OpenID Connect Core §6.1).
+    RequestObjectUnsupported,
+    /// References to requests are not offered (OpenID Connect Core §6.2).
+    RequestUriUnsupported,
     /// Two different resources for one token (RFC 8707 §2).
     ResourceAmbiguous,
     /// The resource is relative or has a fragment (RFC 8707 §2).
     ResourceMalformed,
     /// No API that the client may ask for has this identifier (RFC 8707 §2).
     ResourceUnknown,
+    /// The response mode is not offered.
+    ResponseModeUnsupported,
+    /// The parameter `response_type` is missing (RFC 6749 §4.1.1).
+    ResponseTypeMissing,
+    /// The response type is not `code` (RFC 9700 §2.1.2).
+    ResponseTypeUnsupported,
     /// No single API defines the requested scopes together (RFC 9068 §3).
     ScopeAmbiguous,
+    /// A refresh asks for more than was granted (RFC 6749 §6).
+    ScopeBeyondGrant,
     /// A scope is malformed (RFC 6749 §3.3).
     ScopeMalformed,
     /// Nothing that the client may have is left (RFC 6749 §3.3).
     ScopeNotAllowed,
+    /// The parameter `state` is longer than what is given back.
+    StateTooLong,
     /// The parameter `token` is missing or empty (RFC 7662 §2.1, RFC 7009 §2.1).
     TokenMissing,
     /// The token was issued to another client (RFC 7009 §2.1).
@@ -75,7 +137,8 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 63] = [
+        Self::AccessDenied,
         Self::AuthenticationMethodsMixed,
         Self::AuthenticationSchemeUnknown,
         Self::BasicMalformed,
@@ -83,6 +146,7 @@ impl Refusal {
         Self::BearerMalformed,
         Self::BearerScopeMissing,
         Self::BodyNotForm,
+        Self::ClaimsMalformed,
         Self::ClientAssertionInvalid,
         Self::ClientAssertionReplayed,
         Self::ClientAssertionTypeUnknown,
@@ -92,18 +156,47 @@ impl Refusal {
         Self::ClientMissing,
         Self::ClientPublic,
         Self::ClientUnknown,
+        Self::CodeChallengeMalformed,
+        Self::CodeChallengeMethodUnsupported,
+        Self::CodeChallengeMissing,
+        Self::CodeExpired,
+        Self::CodeMissing,
+        Self::CodeOfAnotherClient,
+        Self::CodeReplayed,
+        Self::CodeRevoked,
+        Self::CodeUnknown,
+        Self::CodeVerifierMissing,
+        Self::CodeVerifierWrong,
+        Self::ConsentRequired,
         Self::FormMalformed,
-        Self::GrantTypeNotAllowed,
         Self::GrantTypeMissing,
+        Self::GrantTypeNotAllowed,
         Self::GrantTypeUnsupported,
+        Self::LoginRequired,
+        Self::MaxAgeMalformed,
+        Self::NonceTooLong,
         Self::ParameterInQuery,
         Self::ParameterRepeated,
+        Self::PromptMalformed,
+        Self::RedirectUriMismatch,
+        Self::RedirectUriMissing,
+        Self::RedirectUriUnregistered,
+        Self::RefreshTokenInvalid,
+        Self::RefreshTokenMissing,
+        Self::RefreshTokenReused,
+        Self::RequestObjectUnsupported,
+        Self::RequestUriUnsupported,
         Self::ResourceAmbiguous,
         Self::ResourceMalformed,
         Self::ResourceUnknown,
+        Self::ResponseModeUnsupported,
+        Self::ResponseTypeMissing,
+        Self::ResponseTypeUnsupported,
         Self::ScopeAmbiguous,
+        Self::ScopeBeyondGrant,
         Self::ScopeMalformed,
         Self::ScopeNotAllowed,
+        Self::StateTooLong,
         Self::TokenMissing,
         Self::TokenOfAnotherClient,
         Self::TokenTooLarge,
@@ -113,15 +206,9 @@ impl Refusal {
     /// The registered code for the caller.
     pub const fn code(self) -> ErrorCode {
         match self {
-            Self::AuthenticationMethodsMixed
-            | Self::BodyNotForm
-            | Self::FormMalformed
-            | Self::GrantTypeMissing
-            | Self::ParameterInQuery
-            | Self::ParameterRepeated
-            | Self::TokenMissing
-            | Self::TokenTooLarge
-            | Self::TooManyParameters => ErrorCode::InvalidRequest,
+            Self::AccessDenied => ErrorCode::AccessDenied,
+            Self::ConsentRequired => ErrorCode::ConsentRequired,
+            Self::BearerScopeMissing => ErrorCode::InsufficientScope,
             Self::AuthenticationSchemeUnknown
             | Self::BasicMalformed
             | Self::ClientAssertionInvalid
@@ -133,15 +220,53 @@ impl Refusal {
             | Self::ClientMissing
             | Self::ClientPublic
             | Self::ClientUnknown => ErrorCode::InvalidClient,
-            Self::BearerInactive | Self::BearerMalformed => ErrorCode::InvalidToken,
-            Self::BearerScopeMissing => ErrorCode::InsufficientScope,
-            Self::GrantTypeNotAllowed => ErrorCode::UnauthorizedClient,
-            Self::GrantTypeUnsupported => ErrorCode::UnsupportedGrantType,
+            Self::CodeExpired
+            | Self::CodeOfAnotherClient
+            | Self::CodeReplayed
+            | Self::CodeRevoked
+            | Self::CodeUnknown
+            | Self::CodeVerifierMissing
+            | Self::CodeVerifierWrong
+            | Self::RedirectUriMismatch
+            | Self::RefreshTokenInvalid
+            | Self::RefreshTokenReused
+            | Self::TokenOfAnotherClient => ErrorCode::InvalidGrant,
+            Self::AuthenticationMethodsMixed
+            | Self::BodyNotForm
+            | Self::ClaimsMalformed
+            | Self::CodeChallengeMalformed
+            | Self::CodeChallengeMethodUnsupported
+            | Self::CodeChallengeMissing
+            | Self::CodeMissing
+            | Self::FormMalformed
+            | Self::GrantTypeMissing
+            | Self::MaxAgeMalformed
+            | Self::NonceTooLong
+            | Self::ParameterInQuery
+            | Self::ParameterRepeated
+            | Self::PromptMalformed
+            | Self::RedirectUriMissing
+            | Self::RedirectUriUnregistered
+            | Self::RefreshTokenMissing
+            | Self::ResponseModeUnsupported
+            | Self::ResponseTypeMissing
+            | Self::StateTooLong
+            | Self::TokenMissing
+            | Self::TokenTooLarge
+            | Self::TooManyParameters => ErrorCode::InvalidRequest,
+            Self::ScopeAmbiguous | Self::ScopeBeyondGrant | Self::ScopeMalformed | Self::ScopeNotAllowed => {
+                ErrorCode::InvalidScope
+            }
             Self::ResourceAmbiguous | Self::ResourceMalformed | Self::ResourceUnknown => {
                 ErrorCode::InvalidTarget
             }
-            Self::ScopeAmbiguous | Self::ScopeMalformed | Self::ScopeNotAllowed => ErrorCode::InvalidScope,
-            Self::TokenOfAnotherClient => ErrorCode::InvalidGrant,
+            Self::BearerInactive | Self::BearerMalformed => ErrorCode::InvalidToken,
+            Self::LoginRequired => ErrorCode::LoginRequired,
+            Self::RequestObjectUnsupported => ErrorCode::RequestNotSupported,
+            Self::RequestUriUnsupported => ErrorCode::RequestUriNotSupported,
+            Self::GrantTypeNotAllowed => ErrorCode::UnauthorizedClient,
+            Self::GrantTypeUnsupported => ErrorCode::UnsupportedGrantType,
+            Self::ResponseTypeUnsupported => ErrorCode::UnsupportedResponseType,
         }
     }
 
@@ -179,6 +304,36 @@ impl Refusal {
             Self::TokenOfAnotherClient => "the token was issued to another client",
             Self::TokenTooLarge => "the token would be too large",
             Self::TooManyParameters => "the request has too many parameters",
+            Self::AccessDenied => "the person refused",
+            Self::ClaimsMalformed => "the parameter claims is malformed",
+            Self::CodeChallengeMalformed => "the code_challenge must be 43 characters of base64url",
+            Self::CodeChallengeMethodUnsupported => "the code_challenge_method must be S256",
+            Self::CodeChallengeMissing => "the parameter code_challenge is missing",
+            Self::CodeExpired
+            | Self::CodeOfAnotherClient
+            | Self::CodeReplayed
+            | Self::CodeRevoked
+            | Self::CodeUnknown
+            | Self::CodeVerifierMissing
+            | Self::CodeVerifierWrong
+            | Self::RedirectUriMismatch => "the authorization code is not valid here",
+            Self::CodeMissing => "the parameter code is missing",
+            Self::ConsentRequired => "the person has to agree first",
+            Self::LoginRequired => "the person has to sign in first",
+            Self::MaxAgeMalformed => "the parameter max_age is a number of seconds",
+            Self::NonceTooLong => "the parameter nonce is too long",
+            Self::PromptMalformed => "the parameter prompt is malformed",
+            Self::RedirectUriMissing => "the parameter redirect_uri is missing",
+            Self::RedirectUriUnregistered => "the redirect_uri is not registered",
+            Self::RefreshTokenInvalid | Self::RefreshTokenReused => "the refresh token is not valid here",
+            Self::RefreshTokenMissing => "the parameter refresh_token is missing",
+            Self::RequestObjectUnsupported => "request objects are not offered",
+            Self::RequestUriUnsupported => "references to requests are not offered",
+            Self::ResponseModeUnsupported => "the response_mode is query or form_post",
+            Self::ResponseTypeMissing => "the parameter response_type is missing",
+            Self::ResponseTypeUnsupported => "the response_type must be code",
+            Self::ScopeBeyondGrant => "the scope exceeds what was granted",
+            Self::StateTooLong => "the parameter state is too long",
         }
     }
 }

@@ -6,7 +6,7 @@ use aes::Aes256;
 use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{digest, hkdf, hmac};
-use lydian_primitives::{Digest, Mint, Secret, SecretBytes};
+use lydian_primitives::{Digest, Mint, Secret, SecretBytes, base64url};
 use zeroize::Zeroizing;
 
 use crate::records::{Api, ApiId, ClientSecretHash, RealmId, TokenDigest};
@@ -17,14 +17,19 @@ use crate::token_id::TokenId;
 pub enum TokenKind {
     /// Access tokens.
     Access,
+    /// Authorization codes.
+    Code,
     /// Refresh tokens.
     Refresh,
 }
 
 impl TokenKind {
+    const ALL: [Self; 3] = [Self::Access, Self::Code, Self::Refresh];
+
     const fn label(self) -> &'static str {
         match self {
             Self::Access => "access",
+            Self::Code => "code",
             Self::Refresh => "refresh",
         }
     }
@@ -171,7 +176,11 @@ pub struct RealmSecrets {
     handle_root: SecretBytes<32>,
     token_handles: HandleCipher,
     /// By kind, then by generation.
-    peppers: [Vec<hmac::Key>; 2],
+    peppers: [Vec<hmac::Key>; TokenKind::ALL.len()],
+    /// Make the keys that seal successors of refresh tokens, by generation.
+    successor_keys: Vec<hmac::Key>,
+    /// Seals what a browser carries for us between two pages.
+    carried: WrappingKey,
 }
 
 impl RealmSecrets {
@@ -187,7 +196,21 @@ impl RealmSecrets {
                 root.handle.expose(),
                 &format!("lydian token handles {realm}"),
             ),
-            peppers: [peppers(TokenKind::Access), peppers(TokenKind::Refresh)],
+            peppers: TokenKind::ALL.map(peppers),
+            successor_keys: root
+                .peppers
+                .iter()
+                .map(|pepper| {
+                    let mut key = Zeroizing::new([0_u8; 32]);
+                    expand(pepper.expose(), &format!("lydian refresh successors {realm}"), &mut *key);
+                    hmac::Key::new(hmac::HMAC_SHA256, &*key)
+                })
+                .collect(),
+            carried: {
+                let mut key = [0_u8; 32];
+                expand(root.handle.expose(), &format!("lydian carried state {realm}"), &mut key);
+                WrappingKey::new(SecretBytes::new(key))
+            },
         }
     }
 
@@ -203,6 +226,41 @@ impl RealmSecrets {
             self.handle_root.expose(),
             &format!("lydian subject handles {} {api}", self.realm),
         )
+    }
+
+    /// Seals the successor of a refresh token: it opens with the string of the replaced token alone.
+    ///
+    /// `None` for a generation that does not exist.
+    pub fn seal_successor(
+        &self,
+        generation: u8,
+        presented: &str,
+        successor: &str,
+        mint: &Mint<'_>,
+    ) -> Option<Vec<u8>> {
+        Some(self.successor_key(generation, presented)?.wrap("successor", successor.as_bytes(), mint))
+    }
+
+    /// Opens what [`Self::seal_successor`] sealed; `None` when it was sealed under another token.
+    pub fn open_successor(&self, generation: u8, presented: &str, sealed: &[u8]) -> Option<Secret> {
+        let plain = self.successor_key(generation, presented)?.unwrap("successor", sealed).ok()?;
+        std::str::from_utf8(&plain).ok().map(|text| Secret::new(text.to_owned()))
+    }
+
+    fn successor_key(&self, generation: u8, presented: &str) -> Option<WrappingKey> {
+        let tag = hmac::sign(self.successor_keys.get(usize::from(generation))?, presented.as_bytes());
+        Some(WrappingKey::new(SecretBytes::new(tag.as_ref().try_into().ok()?)))
+    }
+
+    /// Seals what a browser carries for us between two pages, for the browser and the purpose that `label` names.
+    pub fn seal_carried(&self, label: &str, plain: &[u8], mint: &Mint<'_>) -> String {
+        base64url::encode(&self.carried.wrap(label, plain, mint))
+    }
+
+    /// Opens what [`Self::seal_carried`] sealed; `None` for another realm, browser or purpose, or altered bytes.
+    pub fn open_carried(&self, label: &str, sealed: &str) -> Option<Vec<u8>> {
+        let sealed = base64url::decode(sealed.as_bytes())?;
+        Some(self.carried.unwrap(label, &sealed).ok()?.to_vec())
     }
 
     /// The generation of pepper that new tokens use.
@@ -394,6 +452,31 @@ mod tests {
         assert!(!base.matches(&digest(&secrets(2), TokenKind::Access, 0)));
         assert!(secrets_one.digest(TokenKind::Access, 2, "lya_x").is_none());
         assert_eq!(secrets_one.generation(), 1);
+    }
+
+    #[test]
+    fn a_successor_opens_with_the_replaced_token_alone() {
+        let secrets = secrets(1);
+        let sealed = secrets.seal_successor(1, "lyr_old", "lyr_new", &mint()).unwrap();
+        assert_eq!(secrets.open_successor(1, "lyr_old", &sealed).unwrap().expose(), "lyr_new");
+        assert!(secrets.open_successor(1, "lyr_other", &sealed).is_none());
+        assert!(secrets.open_successor(0, "lyr_old", &sealed).is_none());
+        assert!(
+            super::RealmSecrets::derive(&roots(), RealmId::from_number(2))
+                .open_successor(1, "lyr_old", &sealed)
+                .is_none()
+        );
+        assert!(secrets.seal_successor(2, "lyr_old", "lyr_new", &mint()).is_none());
+    }
+
+    #[test]
+    fn what_a_browser_carries_opens_for_its_realm_and_label_alone() {
+        let sealed = secrets(1).seal_carried("flow of one browser", b"request", &mint());
+        assert_eq!(secrets(1).open_carried("flow of one browser", &sealed).unwrap(), b"request");
+        assert!(secrets(1).open_carried("flow of another", &sealed).is_none());
+        assert!(secrets(2).open_carried("flow of one browser", &sealed).is_none());
+        assert!(secrets(1).open_carried("flow of one browser", &format!("{sealed}A")).is_none());
+        assert!(secrets(1).open_carried("flow of one browser", "").is_none());
     }
 
     #[test]

@@ -145,6 +145,7 @@ pub(crate) fn grant() -> Grant {
         idle_expires_at: ISSUED.plus_seconds(7_200),
         expires_at: ISSUED.plus_seconds(86_400),
         authentication: None,
+        claims: None,
         rotation: Rotation::default(),
     }
 }

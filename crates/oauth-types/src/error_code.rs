@@ -1,8 +1,12 @@
-//! The registered error codes (RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2).
+//! The registered error codes (RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 8707 §2, OpenID Connect Core §3.1.2.6).
 
 /// A registered value of the member `error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
+    /// The resource owner or the server refused (RFC 6749 §4.1.2.1).
+    AccessDenied,
+    /// Consent is needed, and nobody may be asked (OpenID Connect Core §3.1.2.6).
+    ConsentRequired,
     /// Valid credentials that do not reach far enough (RFC 6750 §3.1).
     InsufficientScope,
     /// Client authentication failed (RFC 6749 §5.2).
@@ -21,15 +25,25 @@ pub enum ErrorCode {
     ServerError,
     /// We cannot answer now (RFC 6749 §4.1.2.1).
     TemporarilyUnavailable,
+    /// A sign-in is needed, and nobody may be asked (OpenID Connect Core §3.1.2.6).
+    LoginRequired,
+    /// Request objects are not supported (OpenID Connect Core §3.1.2.6).
+    RequestNotSupported,
+    /// References to requests are not supported (OpenID Connect Core §3.1.2.6).
+    RequestUriNotSupported,
     /// The client may not use this grant type (RFC 6749 §5.2).
     UnauthorizedClient,
     /// The grant type is not offered (RFC 6749 §5.2).
     UnsupportedGrantType,
+    /// The response type is not offered (RFC 6749 §4.1.2.1).
+    UnsupportedResponseType,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
+        Self::AccessDenied,
+        Self::ConsentRequired,
         Self::InsufficientScope,
         Self::InvalidClient,
         Self::InvalidGrant,
@@ -37,15 +51,21 @@ impl ErrorCode {
         Self::InvalidScope,
         Self::InvalidTarget,
         Self::InvalidToken,
+        Self::LoginRequired,
+        Self::RequestNotSupported,
+        Self::RequestUriNotSupported,
         Self::ServerError,
         Self::TemporarilyUnavailable,
         Self::UnauthorizedClient,
         Self::UnsupportedGrantType,
+        Self::UnsupportedResponseType,
     ];
 
     /// Its spelling on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::AccessDenied => "access_denied",
+            Self::ConsentRequired => "consent_required",
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidClient => "invalid_client",
             Self::InvalidGrant => "invalid_grant",
@@ -53,10 +73,14 @@ impl ErrorCode {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidToken => "invalid_token",
+            Self::LoginRequired => "login_required",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
         }
     }
 }

@@ -16,7 +16,7 @@ pub enum GrantType {
 
 impl GrantType {
     /// The grant types that the token endpoint offers.
-    pub const OFFERED: [Self; 1] = [Self::ClientCredentials];
+    pub const OFFERED: [Self; 3] = [Self::AuthorizationCode, Self::ClientCredentials, Self::RefreshToken];
 
     /// Its spelling on the wire.
     pub const fn as_str(self) -> &'static str {

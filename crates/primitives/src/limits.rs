@@ -47,6 +47,12 @@ pub const SCOPES_MAX: usize = 64;
 pub const SCOPE_BYTES_MAX: usize = 128;
 /// Most `resource` parameters of one request.
 pub const RESOURCES_MAX: usize = 8;
+/// Longest `state` that is given back, in bytes.
+pub const STATE_BYTES_MAX: usize = 4_096;
+/// Longest `nonce` that is kept, in bytes.
+pub const NONCE_BYTES_MAX: usize = 512;
+/// Longest redirect address, in bytes.
+pub const REDIRECT_URI_BYTES_MAX: usize = 2_048;
 /// Longest lifetime of a client assertion, in seconds.
 pub const CLIENT_ASSERTION_SECONDS_MAX: u64 = 300;
 /// Clock difference granted to the maker of a client assertion, in seconds.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lydian_domain::audience::{self, Chosen, Request};
+use lydian_domain::audience::{self, Chosen, Owner, Request};
 use lydian_domain::authenticate::{AssertionUse, AuthenticatedClient};
 use lydian_domain::issue::{self, ClaimSources, Minting};
 use lydian_domain::secrets::TokenKind;
@@ -62,7 +62,7 @@ impl Service {
     ) -> Result<IssuedToken, ServiceError> {
         issue::may_use(client, GrantType::ClientCredentials)?;
         let owner = client.client();
-        let chosen = audience::choose(owner, request, &**realm, &realm.issuer)?;
+        let chosen = audience::choose(Owner::Client, owner, request, &**realm, &realm.issuer)?;
         let key = signing_key(realm, &chosen)?;
         let lifetime = issue::lifetime_seconds(&realm.realm, owner, &chosen);
         let expires_at = moment.now.plus_seconds(lifetime);

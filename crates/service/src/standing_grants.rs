@@ -51,6 +51,7 @@ impl StandingGrants {
                 idle_expires_at: mint.now(),
                 expires_at: Timestamp::MAX,
                 authentication: None,
+                claims: None,
                 rotation: Rotation::default(),
             };
             let change = Change {

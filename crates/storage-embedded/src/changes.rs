@@ -325,13 +325,13 @@ impl Transaction<'_> {
         self.run(
             at,
             "INSERT INTO grants (id, realm, client, user, session, api, scope, created_at, cut_at, refresh_token, \
-             idle_expires_at, expires_at, authenticated_at, methods, previous_refresh_token, rotated_at, sealed_successor) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
+             idle_expires_at, expires_at, authenticated_at, methods, claims, previous_refresh_token, rotated_at, sealed_successor) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
              ON CONFLICT (id) DO UPDATE SET realm = excluded.realm, client = excluded.client, user = excluded.user, \
              session = excluded.session, api = excluded.api, scope = excluded.scope, created_at = excluded.created_at, \
              refresh_token = excluded.refresh_token, idle_expires_at = excluded.idle_expires_at, \
              expires_at = excluded.expires_at, authenticated_at = excluded.authenticated_at, methods = excluded.methods, \
-             previous_refresh_token = excluded.previous_refresh_token, rotated_at = excluded.rotated_at, \
+             claims = excluded.claims, previous_refresh_token = excluded.previous_refresh_token, rotated_at = excluded.rotated_at, \
              sealed_successor = excluded.sealed_successor",
             params![
                 grant.id.as_stored(),
@@ -348,6 +348,7 @@ impl Transaction<'_> {
                 grant.expires_at.as_stored(),
                 grant.authentication.map(|authentication| authentication.at.as_stored()),
                 grant.authentication.map(|authentication| authentication.methods.as_bits()),
+                grant.claims,
                 grant.rotation.previous.map(TokenId::as_stored),
                 grant.rotation.rotated_at.map(Timestamp::as_stored),
                 grant.rotation.sealed_successor
@@ -426,8 +427,8 @@ impl Transaction<'_> {
         self.run(
             at,
             "INSERT INTO authorization_codes (id, realm, grant_id, client, user, session, issued_at, expires_at, minted_at, \
-             redeemed_at, digest_generation, digest, redirect_uri, code_challenge, scope, nonce, claims) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+             redeemed_at, digest_generation, digest, redirect_uri, code_challenge, scope, nonce) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
             params![
                 code.id.as_stored(),
                 code.realm.as_stored(),
@@ -444,8 +445,7 @@ impl Transaction<'_> {
                 code.redirect_uri,
                 code.code_challenge.as_slice(),
                 code.scope.as_str(),
-                code.nonce,
-                code.claims
+                code.nonce
             ],
         )
         .map(drop)

@@ -54,7 +54,7 @@ macro_rules! key_columns {
 macro_rules! grant_columns {
     () => {
         "g.id, g.realm, g.client, g.user, g.session, g.api, g.scope, g.created_at, g.cut_at, g.refresh_token, g.idle_expires_at, \
-         g.expires_at, g.authenticated_at, g.methods, g.previous_refresh_token, g.rotated_at, g.sealed_successor"
+         g.expires_at, g.authenticated_at, g.methods, g.claims, g.previous_refresh_token, g.rotated_at, g.sealed_successor"
     };
 }
 macro_rules! session_columns {
@@ -71,7 +71,7 @@ macro_rules! user_columns {
 macro_rules! code_columns {
     () => {
         "t.id, t.realm, t.grant_id, t.client, t.user, t.session, t.issued_at, t.expires_at, t.minted_at, t.redeemed_at, \
-         t.digest_generation, t.digest, t.redirect_uri, t.code_challenge, t.scope, t.nonce, t.claims"
+         t.digest_generation, t.digest, t.redirect_uri, t.code_challenge, t.scope, t.nonce"
     };
 }
 macro_rules! consent_columns {
@@ -243,7 +243,7 @@ impl<'r> Columns<'r> {
 
     pub(crate) fn parents(&mut self) -> rusqlite::Result<Parents> {
         Ok(Parents {
-            grant: self.joined(17, Self::grant)?,
+            grant: self.joined(18, Self::grant)?,
             session: self.joined(13, Self::session)?,
             user: self.joined(9, Self::user)?,
         })
@@ -277,6 +277,7 @@ impl<'r> Columns<'r> {
             idle_expires_at: self.timestamp()?,
             expires_at: self.timestamp()?,
             authentication: self.optional_authentication()?,
+            claims: self.optional_text()?.map(str::to_owned),
             rotation: Rotation {
                 previous: self.optional_integer()?.map(TokenId::from_stored),
                 rotated_at: self.optional_integer()?.map(Timestamp::from_stored),
@@ -414,7 +415,6 @@ impl<'r> Columns<'r> {
             code_challenge: self.array()?,
             scope: self.scope()?,
             nonce: self.optional_text()?.map(str::to_owned),
-            claims: self.optional_text()?.map(str::to_owned),
         };
         Ok(StoredCode { code, parents: self.parents()? })
     }

@@ -179,6 +179,7 @@ impl Seed {
                 idle_expires_at: now.plus_seconds(realm.realm.refresh_token_idle_seconds),
                 expires_at: refresh_expires,
                 authentication: None,
+                claims: None,
                 rotation: Rotation::default(),
             }),
             Write::PutRefreshToken(RefreshToken {

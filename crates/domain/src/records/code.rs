@@ -34,8 +34,6 @@ pub struct AuthorizationCode {
     pub scope: ScopeSet,
     /// The `nonce` of the request (OpenID Connect Core §3.1.2.1).
     pub nonce: Option<String>,
-    /// The claims that the request asked for by the parameter `claims`, as JSON.
-    pub claims: Option<String>,
     /// When it was made.
     pub issued_at: Timestamp,
     /// The first second at which it is not accepted.

@@ -45,6 +45,8 @@ pub struct Grant {
     pub expires_at: Timestamp,
     /// How the person who gave it had proved who it is.
     pub authentication: Option<Authentication>,
+    /// The claims that the request asked for one by one (OpenID Connect Core §5.5), as JSON.
+    pub claims: Option<String>,
     /// The last exchange of its refresh token.
     pub rotation: Rotation,
 }

@@ -21,6 +21,7 @@ CREATE INDEX sessions_by_end ON sessions (expires_at);
 ALTER TABLE grants ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 9223372036854775807;
 ALTER TABLE grants ADD COLUMN authenticated_at INTEGER;
 ALTER TABLE grants ADD COLUMN methods INTEGER;
+ALTER TABLE grants ADD COLUMN claims TEXT;
 ALTER TABLE grants ADD COLUMN previous_refresh_token INTEGER;
 ALTER TABLE grants ADD COLUMN rotated_at INTEGER;
 ALTER TABLE grants ADD COLUMN sealed_successor BLOB;
@@ -47,8 +48,7 @@ CREATE TABLE authorization_codes (
     redirect_uri TEXT NOT NULL,
     code_challenge BLOB NOT NULL,
     scope TEXT NOT NULL,
-    nonce TEXT,
-    claims TEXT
+    nonce TEXT
 ) STRICT;
 
 -- No API stands for the issuer, as in grants.

@@ -382,7 +382,6 @@ pub fn authorization_code(id: TokenId) -> AuthorizationCode {
         code_challenge: [5; 32],
         scope: scope("openid read"),
         nonce: Some("a nonce".to_owned()),
-        claims: Some("{}".to_owned()),
         issued_at: NOW,
         expires_at: NOW.plus_seconds(60),
         minted_at: Seq::from_number(5),
@@ -419,6 +418,7 @@ pub fn grant(number: u64) -> Grant {
         idle_expires_at: NOW.plus_seconds(8),
         expires_at: NOW.plus_seconds(99),
         authentication: Some(authentication()),
+        claims: Some("{}".to_owned()),
         rotation: Rotation {
             previous: Some(token_id(1)),
             rotated_at: Some(NOW.minus_seconds(2)),
@@ -436,6 +436,7 @@ pub fn standing_grant(number: u64, api: Option<ApiId>) -> Grant {
         refresh_token: None,
         expires_at: Timestamp::MAX,
         authentication: None,
+        claims: None,
         rotation: Rotation::default(),
         ..grant(number)
     }

@@ -180,7 +180,7 @@ pub async fn a_refresh_token_reads_back_with_the_rows_that_decide_over_it(backen
 
 pub async fn an_authorization_code_reads_back_with_the_rows_that_decide_over_it(backend: &impl Backend) {
     let store = Store::open(backend).await;
-    let bare = AuthorizationCode { nonce: None, claims: None, ..authorization_code(token_id(5)) };
+    let bare = AuthorizationCode { nonce: None, ..authorization_code(token_id(5)) };
     store
         .write(vec![
             Write::PutAuthorizationCode(authorization_code(token_id(4))),
