@@ -1,4 +1,4 @@
-//! `lydian apply`: realms, APIs and clients as a file says.
+//! `lydian apply`: realms, APIs, clients and users as a file says.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use crate::output;
 pub(crate) struct Arguments {
     #[command(flatten)]
     target: Target,
-    /// The file that says which realms, APIs and clients there are
+    /// The file that says which realms, APIs, clients and users there are
     #[arg(short, long, value_name = "FILE")]
     file: PathBuf,
     /// Say what would be done, and do nothing
@@ -52,6 +52,14 @@ fn read(path: &Path) -> Result<Document, ApplyDocumentError> {
         }
         client.client_secret = Some(read(&beside.join(file))?.trim_end_matches(['\r', '\n']).to_owned());
     }
+    for user in &mut document.users {
+        let Some(file) = user.password_file.take() else { continue };
+        if user.password.is_some() {
+            let fault = format!("user {}: give password or password_file, not both", user.username);
+            return Err(ApplyDocumentError::Invalid(vec![fault]));
+        }
+        user.password = Some(read(&beside.join(file))?.trim_end_matches(['\r', '\n']).to_owned());
+    }
     Ok(document)
 }
 
@@ -78,6 +86,15 @@ pub(crate) fn text(outcome: &Applied, dry_run: bool) -> String {
             .collect();
         text.push_str("\n\nThese secrets are shown this once; keep them now.\n\n");
         text.push_str(&output::table(&["realm", "client_id", "client_secret"], &rows));
+    }
+    if !outcome.passwords.is_empty() {
+        let rows: Vec<Vec<String>> = outcome
+            .passwords
+            .iter()
+            .map(|made| vec![made.realm.clone(), made.username.clone(), made.password.clone()])
+            .collect();
+        text.push_str("\n\nThese passwords are shown this once; keep them now.\n\n");
+        text.push_str(&output::table(&["realm", "username", "password"], &rows));
     }
     text
 }

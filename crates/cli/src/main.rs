@@ -13,6 +13,7 @@ mod output;
 mod records;
 mod revoke;
 mod token;
+mod users;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,7 +43,7 @@ enum Command {
     /// Handle clients one at a time
     #[command(subcommand)]
     Client(records::Command<records::AddClient>),
-    /// Create and change realms, APIs and clients as a file says
+    /// Create and change realms, APIs, clients and users as a file says
     Apply(apply::Arguments),
     /// Check or print the configuration.
     #[command(subcommand)]
@@ -66,6 +67,9 @@ enum Command {
     /// Look at a token
     #[command(subcommand)]
     Token(token::Command),
+    /// Handle users (people who sign in) one at a time
+    #[command(subcommand)]
+    User(users::Command),
 }
 
 #[derive(Subcommand)]
@@ -159,6 +163,7 @@ fn main() -> ExitCode {
         Command::Revoke(arguments) => revoke::run(&arguments),
         Command::Serve(arguments) => serve(&arguments),
         Command::Token(command) => token::run(&command),
+        Command::User(command) => users::run(&command),
     };
     outcome.unwrap_or_else(|code| code)
 }

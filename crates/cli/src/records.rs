@@ -1,4 +1,4 @@
-//! `lydian realm|api|client ...`: one record at a time.
+//! `lydian realm|api|client|user ...`: one record at a time.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
@@ -31,16 +31,16 @@ pub(crate) enum Command<A: clap::Args> {
     Enable(NameArguments),
     /// Make a new secret, shown once
     RotateSecret(RotateArguments),
-    /// Delete one, whole; its name is never given again
+    /// Delete one, whole; its name is never given again (that of a user is)
     Delete(DeleteArguments),
 }
 
 /// The realm in which a record lies.
 #[derive(clap::Args)]
-struct InRealm {
+pub(crate) struct InRealm {
     /// The realm in which it lies [default: default]
     #[arg(long, value_name = "NAME", value_parser = realm_name)]
-    realm: Option<RealmName>,
+    pub(crate) realm: Option<RealmName>,
 }
 
 #[derive(clap::Args)]
@@ -54,12 +54,12 @@ pub(crate) struct ListArguments {
 
 #[derive(clap::Args)]
 pub(crate) struct NameArguments {
-    /// Its name: the name of a realm, the audience of an API, the client_id of a client
+    /// Its name: the name of a realm, the audience of an API, the client_id of a client, the name of a user
     name: String,
     #[command(flatten)]
     in_realm: InRealm,
     #[command(flatten)]
-    target: Target,
+    pub(crate) target: Target,
 }
 
 #[derive(clap::Args)]
@@ -133,9 +133,12 @@ pub(crate) struct AddClient {
     /// How it authenticates; repeat it for more [default: client_secret_basic]
     #[arg(long = "auth-method", value_name = "METHOD")]
     auth_methods: Vec<String>,
-    /// A scope of the issuer that it may have, such as introspect; repeat it for more
+    /// A scope of the issuer that it may have, such as introspect or openid; repeat it for more
     #[arg(long = "issuer-scope", value_name = "SCOPE")]
     issuer_scopes: Vec<String>,
+    /// Where the browser may be sent back to after a sign-in; repeat it for more. Implies authorization_code and refresh_token
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    redirect_uris: Vec<String>,
     #[command(flatten)]
     in_realm: InRealm,
     #[command(flatten)]
@@ -200,6 +203,9 @@ impl Adds for AddClient {
         }
         let may_have_tokens = !allowed.is_empty() || !self.issuer_scopes.is_empty();
         let grant_types = match self.grant_types.is_empty() {
+            true if !self.redirect_uris.is_empty() => {
+                vec!["authorization_code".to_owned(), "refresh_token".to_owned()]
+            }
             true if may_have_tokens => vec!["client_credentials".to_owned()],
             _ => self.grant_types.clone(),
         };
@@ -214,6 +220,7 @@ impl Adds for AddClient {
             grant_types: parsed(words(&grant_types))?,
             auth_methods: parsed(words(&self.auth_methods))?,
             issuer_scopes: Some(self.issuer_scopes.clone()),
+            redirect_uris: (!self.redirect_uris.is_empty()).then(|| self.redirect_uris.clone()),
             ..ClientEntry::named(realm, &self.client_id)
         };
         Ok(Document { clients: vec![entry], ..Document::default() })
@@ -273,6 +280,7 @@ pub(crate) fn run<A: Adds>(command: &Command<A>) -> Result<ExitCode, ExitCode> {
                     Kind::Api => "audience",
                     Kind::Client => "client_id",
                     Kind::Realm => "realm",
+                    Kind::User => "username",
                 };
                 let title = if kind == Kind::Realm { "issuer" } else { "name" };
                 if kind == Kind::Realm {
@@ -326,9 +334,12 @@ pub(crate) fn run<A: Adds>(command: &Command<A>) -> Result<ExitCode, ExitCode> {
                         outcome.clients_changed
                     ));
                 }
-                text.push_str(
-                    "\nIts tokens are dead; their rows leave with their hour. Its name is never given again.",
-                );
+                text.push_str("\nIts tokens are dead; their rows leave with their hour.");
+                text.push_str(if kind == Kind::User {
+                    " Its name is free."
+                } else {
+                    " Its name is never given again."
+                });
                 text
             })
         }
@@ -343,7 +354,7 @@ fn set_enabled(name: &NameArguments, kind: Kind, enabled: bool) -> Result<ExitCo
 }
 
 impl NameArguments {
-    fn record(&self, kind: Kind) -> RecordName {
+    pub(crate) fn record(&self, kind: Kind) -> RecordName {
         RecordName { kind, realm: self.in_realm.realm.clone(), name: self.name.clone() }
     }
 }

@@ -2,7 +2,7 @@
 
 use lydian_oauth_types::{ResourceIndicator, ScopeSet, words};
 
-use crate::records::{Api, Audience, Client};
+use crate::records::{Api, Audience, Client, Grant};
 use crate::refusal::Refusal;
 
 /// What a token request asks for.
@@ -78,6 +78,42 @@ pub fn choose<'a>(
     let scope = match &request.scope {
         Some(requested) => requested.intersection(&may_have.union(&identity_scopes(owner, client))),
         None => may_have,
+    };
+    if scope.is_empty() {
+        return Err(Refusal::ScopeNotAllowed);
+    }
+    Ok(Chosen { api, scope })
+}
+
+/// The audience and the scopes of a token under what a person granted, as far as the client may still have them.
+///
+/// # Errors
+///
+/// `invalid_scope` for more than was granted, or when nothing is left; `invalid_target` for another resource, or one that is gone.
+pub fn of_grant<'a>(
+    client: &Client,
+    grant: &Grant,
+    request: &Request<'_>,
+    apis: &'a impl Apis,
+    issuer: &str,
+) -> Result<Chosen<'a>, Refusal> {
+    let api = match grant.api {
+        Some(id) => Some(apis.by_id(id).ok_or(Refusal::ResourceUnknown)?),
+        None => None,
+    };
+    let granted = ResourceIndicator::parse(api.map_or(issuer, |api| &api.audience));
+    match named_resource(request, issuer)? {
+        None => {}
+        Some(Named::Issuer) if api.is_none() => {}
+        Some(Named::Resource(resource)) if api.is_some() && Some(&resource) == granted.as_ref() => {}
+        Some(_) => return Err(Refusal::ResourceUnknown),
+    }
+    let identity = identity_scopes(Owner::Person, client);
+    let may_have = api.map_or_else(ScopeSet::empty, |api| obtainable_at(client, api)).union(&identity);
+    let scope = match &request.scope {
+        Some(requested) if !requested.is_subset(&grant.scope) => return Err(Refusal::ScopeBeyondGrant),
+        Some(requested) => requested.intersection(&may_have),
+        None => grant.scope.intersection(&may_have),
     };
     if scope.is_empty() {
         return Err(Refusal::ScopeNotAllowed);

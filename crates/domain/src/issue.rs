@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::audience::Chosen;
 use crate::authenticate::AuthenticatedClient;
-use crate::records::{AccessToken, Client, GrantId, KeyId, Realm, TokenForm, TokenFormat};
+use crate::records::{AccessToken, Client, GrantId, KeyId, Realm, SessionId, TokenForm, TokenFormat, UserId};
 use crate::refusal::Refusal;
 use crate::secrets::{HandleCipher, SubjectKind};
 use crate::token_id::TokenId;
@@ -42,7 +42,18 @@ pub fn lifetime_seconds(realm: &Realm, client: &Client, chosen: &Chosen<'_>) -> 
     client.access_token_seconds.map_or(lifetime, |limit| limit.min(lifetime))
 }
 
-/// What is known when a token for a client's own use is minted.
+/// Who granted a token, and in which session.
+#[derive(Clone, Copy, Debug)]
+pub struct Granter<'a> {
+    /// Who.
+    pub user: UserId,
+    /// The subject identifier in `sub`.
+    pub subject: &'a str,
+    /// The session with which it ends, if it does.
+    pub session: Option<SessionId>,
+}
+
+/// What is known when a token is minted.
 #[derive(Clone, Debug)]
 pub struct Minting<'a> {
     /// To whom it is issued.
@@ -51,6 +62,8 @@ pub struct Minting<'a> {
     pub chosen: &'a Chosen<'a>,
     /// Its family.
     pub grant: GrantId,
+    /// Who granted it; nobody for a client's own use.
+    pub granter: Option<Granter<'a>>,
     /// Its id; the hour in it is the hour of `expires_at`.
     pub id: TokenId,
     /// When it is issued.
@@ -63,14 +76,14 @@ pub struct Minting<'a> {
     pub key: Option<KeyId>,
 }
 
-/// The facts of a token for a client's own use. Its digest is still to come: it needs the string.
+/// The facts of a token. Its digest is still to come: it needs the string.
 pub fn access_token(minting: &Minting<'_>) -> AccessToken {
     AccessToken {
         id: minting.id,
         realm: minting.client.realm,
         client: minting.client.id,
-        user: None,
-        session: None,
+        user: minting.granter.map(|granter| granter.user),
+        session: minting.granter.and_then(|granter| granter.session),
         grant: minting.grant,
         audience: minting.chosen.audience(),
         scope: minting.chosen.scope.clone(),

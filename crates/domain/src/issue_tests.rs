@@ -291,6 +291,7 @@ fn minted(api: Option<&Api>, key: Option<KeyId>) -> AccessToken {
         client: &client,
         chosen: &chosen,
         grant: GRANT,
+        granter: None,
         id: access_token().id,
         now: ISSUED,
         expires_at: ISSUED.plus_seconds(60),

@@ -67,6 +67,10 @@ pub enum Refusal {
     CodeVerifierWrong,
     /// Consent is needed, and the client forbade to ask (OpenID Connect Core §3.1.2.6).
     ConsentRequired,
+    /// A page was left open for too long.
+    FlowExpired,
+    /// What a page sent back was made for another browser, or altered.
+    FlowInvalid,
     /// The form is malformed.
     FormMalformed,
     /// The parameter `grant_type` is missing.
@@ -133,11 +137,13 @@ pub enum Refusal {
     TokenTooLarge,
     /// More parameters than a request may have.
     TooManyParameters,
+    /// The access token of a UserInfo request lacks the scope `openid` (OpenID Connect Core §5.3).
+    UserInfoScopeMissing,
 }
 
 impl Refusal {
     /// Every variant.
-    pub const ALL: [Self; 63] = [
+    pub const ALL: [Self; 66] = [
         Self::AccessDenied,
         Self::AuthenticationMethodsMixed,
         Self::AuthenticationSchemeUnknown,
@@ -168,6 +174,8 @@ impl Refusal {
         Self::CodeVerifierMissing,
         Self::CodeVerifierWrong,
         Self::ConsentRequired,
+        Self::FlowExpired,
+        Self::FlowInvalid,
         Self::FormMalformed,
         Self::GrantTypeMissing,
         Self::GrantTypeNotAllowed,
@@ -201,6 +209,7 @@ impl Refusal {
         Self::TokenOfAnotherClient,
         Self::TokenTooLarge,
         Self::TooManyParameters,
+        Self::UserInfoScopeMissing,
     ];
 
     /// The registered code for the caller.
@@ -208,7 +217,7 @@ impl Refusal {
         match self {
             Self::AccessDenied => ErrorCode::AccessDenied,
             Self::ConsentRequired => ErrorCode::ConsentRequired,
-            Self::BearerScopeMissing => ErrorCode::InsufficientScope,
+            Self::BearerScopeMissing | Self::UserInfoScopeMissing => ErrorCode::InsufficientScope,
             Self::AuthenticationSchemeUnknown
             | Self::BasicMalformed
             | Self::ClientAssertionInvalid
@@ -253,7 +262,9 @@ impl Refusal {
             | Self::StateTooLong
             | Self::TokenMissing
             | Self::TokenTooLarge
-            | Self::TooManyParameters => ErrorCode::InvalidRequest,
+            | Self::TooManyParameters
+            | Self::FlowExpired
+            | Self::FlowInvalid => ErrorCode::InvalidRequest,
             Self::ScopeAmbiguous | Self::ScopeBeyondGrant | Self::ScopeMalformed | Self::ScopeNotAllowed => {
                 ErrorCode::InvalidScope
             }
@@ -273,6 +284,9 @@ impl Refusal {
     /// The fixed text for the caller: it never echoes input, and it never tells unknown from wrong.
     pub const fn description(self) -> &'static str {
         match self {
+            Self::UserInfoScopeMissing => "the access token lacks the scope openid",
+            Self::FlowInvalid => "the request does not belong to this browser: begin again",
+            Self::FlowExpired => "the request is too old: begin again",
             Self::AuthenticationMethodsMixed => "use one method of client authentication in a request",
             Self::AuthenticationSchemeUnknown
             | Self::BasicMalformed

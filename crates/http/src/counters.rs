@@ -21,7 +21,6 @@ const STATUS_CLASSES: usize = 5;
 /// Places beside the endpoints: what has no route.
 const PLACES: usize = Endpoint::ALL.len() + 1;
 
-#[derive(Default)]
 #[repr(align(128))]
 struct Shard {
     answers: [[AtomicU64; STATUS_CLASSES]; PLACES],
@@ -30,6 +29,19 @@ struct Shard {
     refusals: [AtomicU64; Refusal::ALL.len()],
     too_many_requests: AtomicU64,
     unavailable: AtomicU64,
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self {
+            answers: Default::default(),
+            active: AtomicU64::default(),
+            inactive: Default::default(),
+            refusals: std::array::from_fn(|_| AtomicU64::default()),
+            too_many_requests: AtomicU64::default(),
+            unavailable: AtomicU64::default(),
+        }
+    }
 }
 
 /// The counters of the public listener.

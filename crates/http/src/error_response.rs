@@ -105,12 +105,18 @@ fn refused(refusal: Refusal, scheme: Scheme, bearer_is_offered: bool) -> Answer 
         ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
         ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorCode::InvalidGrant
+        ErrorCode::AccessDenied
+        | ErrorCode::ConsentRequired
+        | ErrorCode::InvalidGrant
         | ErrorCode::InvalidRequest
         | ErrorCode::InvalidScope
         | ErrorCode::InvalidTarget
+        | ErrorCode::LoginRequired
+        | ErrorCode::RequestNotSupported
+        | ErrorCode::RequestUriNotSupported
         | ErrorCode::UnauthorizedClient
-        | ErrorCode::UnsupportedGrantType => StatusCode::BAD_REQUEST,
+        | ErrorCode::UnsupportedGrantType
+        | ErrorCode::UnsupportedResponseType => StatusCode::BAD_REQUEST,
     };
     let mut answer = plain(status, code, refusal.description());
     challenge(answer.headers_mut(), refusal, scheme, bearer_is_offered);
@@ -127,10 +133,11 @@ fn challenge(headers: &mut HeaderMap, refusal: Refusal, scheme: Scheme, bearer_i
             headers.insert(WWW_AUTHENTICATE, value);
         }
         ErrorCode::InsufficientScope => {
-            let value = format!(
-                "Bearer realm=\"lydian\", error=\"insufficient_scope\", scope=\"{}\"",
-                words::INTROSPECT_SCOPE
-            );
+            let scope = match refusal {
+                Refusal::UserInfoScopeMissing => "openid",
+                _ => words::INTROSPECT_SCOPE,
+            };
+            let value = format!("Bearer realm=\"lydian\", error=\"insufficient_scope\", scope=\"{scope}\"");
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(WWW_AUTHENTICATE, value);
             }

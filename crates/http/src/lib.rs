@@ -13,6 +13,7 @@ pub mod error_response;
 pub mod form_request;
 pub mod introspect;
 pub mod introspection_answer;
+pub mod people;
 pub mod published;
 pub mod response;
 pub mod revoke;
@@ -33,6 +34,7 @@ pub use counters::Counters;
 
 use crate::client_address::Network;
 use crate::error_response::Problem;
+use crate::people::authorize::Asked;
 use crate::routes::{Endpoint, Route};
 
 /// An answer with its whole body.
@@ -108,16 +110,37 @@ impl Endpoints {
         B: Body<Data = Bytes> + Unpin,
     {
         match route.endpoint {
+            Endpoint::Asset => people::assets::handle(head.uri.path()),
+            Endpoint::Authorize => self.person(Asked::Authorize, route, head, body, peer).await,
+            Endpoint::Consent => self.person(Asked::Consent, route, head, body, peer).await,
+            Endpoint::Continue => self.person(Asked::Continue, route, head, body, peer).await,
             Endpoint::Introspect => {
                 introspect::handle(&self.service, &self.counters, route.realm, head, body, peer).await
             }
             Endpoint::Jwks => Ok(published::jwks(&*find_realm(&self.service, route.realm)?, &head.headers)),
+            Endpoint::LogOut => people::log_out::handle(&self.service, route.realm, head, body).await,
             Endpoint::Metadata => {
                 Ok(published::metadata(&*find_realm(&self.service, route.realm)?, &head.headers))
             }
             Endpoint::Revoke => revoke::handle(&self.service, route.realm, head, body, peer).await,
+            Endpoint::SignIn => self.person(Asked::SignIn, route, head, body, peer).await,
             Endpoint::Token => token::handle(&self.service, route.realm, head, body, peer).await,
+            Endpoint::UserInfo => people::userinfo::handle(&self.service, route.realm, head, body).await,
         }
+    }
+
+    async fn person<B>(
+        &self,
+        asked: Asked,
+        route: Route<'_>,
+        head: &http::request::Parts,
+        body: B,
+        peer: IpAddr,
+    ) -> Result<Answer, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        people::authorize::handle(&self.service, asked, route.realm, head, body, peer).await
     }
 }
 

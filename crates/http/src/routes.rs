@@ -6,46 +6,88 @@ use lydian_domain::RealmName;
 /// What answers at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Endpoint {
+    /// Style sheets and scripts of the pages.
+    Asset,
+    /// RFC 6749 §3.1.
+    Authorize,
+    /// The decision of the consent page.
+    Consent,
+    /// An authorization request after its person signed in.
+    Continue,
     /// RFC 7662.
     Introspect,
     /// RFC 7517 §5.
     Jwks,
+    /// OpenID Connect RP-Initiated Logout.
+    LogOut,
     /// RFC 8414, OpenID Connect Discovery.
     Metadata,
     /// RFC 7009.
     Revoke,
+    /// The form of the sign-in page.
+    SignIn,
     /// RFC 6749 §3.2.
     Token,
+    /// OpenID Connect Core §5.3.
+    UserInfo,
 }
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 5] = [Self::Introspect, Self::Jwks, Self::Metadata, Self::Revoke, Self::Token];
+    pub const ALL: [Self; 12] = [
+        Self::Asset,
+        Self::Authorize,
+        Self::Consent,
+        Self::Continue,
+        Self::Introspect,
+        Self::Jwks,
+        Self::LogOut,
+        Self::Metadata,
+        Self::Revoke,
+        Self::SignIn,
+        Self::Token,
+        Self::UserInfo,
+    ];
 
     /// The methods that it answers, as the header `Allow` has them.
     pub const fn allow(self) -> &'static str {
         match self {
-            Self::Introspect | Self::Revoke | Self::Token => "POST",
-            Self::Jwks | Self::Metadata => "GET, HEAD",
+            Self::Authorize | Self::LogOut | Self::UserInfo => "GET, HEAD, POST",
+            Self::Consent | Self::Introspect | Self::Revoke | Self::SignIn | Self::Token => "POST",
+            Self::Asset | Self::Continue | Self::Jwks | Self::Metadata => "GET, HEAD",
         }
     }
 
     /// Whether it answers this method.
     pub fn allows(self, method: &Method) -> bool {
         match self {
-            Self::Introspect | Self::Revoke | Self::Token => method == Method::POST,
-            Self::Jwks | Self::Metadata => method == Method::GET || method == Method::HEAD,
+            Self::Authorize | Self::LogOut | Self::UserInfo => {
+                method == Method::GET || method == Method::HEAD || method == Method::POST
+            }
+            Self::Consent | Self::Introspect | Self::Revoke | Self::SignIn | Self::Token => {
+                method == Method::POST
+            }
+            Self::Asset | Self::Continue | Self::Jwks | Self::Metadata => {
+                method == Method::GET || method == Method::HEAD
+            }
         }
     }
 
     /// Its word in metrics.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Asset => "asset",
+            Self::Authorize => "authorize",
+            Self::Consent => "consent",
+            Self::Continue => "continue",
             Self::Introspect => "introspect",
             Self::Jwks => "jwks",
+            Self::LogOut => "logout",
             Self::Metadata => "metadata",
             Self::Revoke => "revoke",
+            Self::SignIn => "sign_in",
             Self::Token => "token",
+            Self::UserInfo => "userinfo",
         }
     }
 }
@@ -60,7 +102,13 @@ pub struct Route<'a> {
 }
 
 /// The paths of a realm. Another realm than the default one has them under `/t/{realm}`.
-pub const PATHS: [(&str, Endpoint); 6] = [
+pub const PATHS: [(&str, Endpoint); 12] = [
+    ("/oauth2/authorize", Endpoint::Authorize),
+    ("/oauth2/consent", Endpoint::Consent),
+    ("/oauth2/continue", Endpoint::Continue),
+    ("/oauth2/logout", Endpoint::LogOut),
+    ("/oauth2/sign-in", Endpoint::SignIn),
+    ("/oauth2/userinfo", Endpoint::UserInfo),
     ("/oauth2/introspect", Endpoint::Introspect),
     ("/oauth2/token", Endpoint::Token),
     ("/oauth2/revoke", Endpoint::Revoke),
@@ -69,6 +117,9 @@ pub const PATHS: [(&str, Endpoint); 6] = [
     ("/.well-known/openid-configuration", Endpoint::Metadata),
     ("/oauth2/token/.well-known/openid-configuration", Endpoint::Metadata),
 ];
+
+/// Where the assets of the pages lie, beside the pages.
+pub const ASSETS: &str = "/oauth2/assets/";
 
 /// The well-known paths that go between host and issuer path (RFC 8414 §3.1): the path of the issuer follows them.
 pub const INSERTED_PATHS: [(&str, Endpoint); 2] = [
@@ -94,6 +145,9 @@ pub fn find(path: &str) -> Option<Route<'_>> {
 }
 
 fn in_realm<'a>(realm: Option<&'a str>, path: &str) -> Option<Route<'a>> {
+    if let Some(name) = path.strip_prefix(ASSETS) {
+        return (!name.is_empty() && !name.contains('/')).then_some(Route { endpoint: Endpoint::Asset, realm });
+    }
     let (_, endpoint) = PATHS.into_iter().find(|(known, _)| *known == path)?;
     Some(Route { endpoint, realm })
 }

@@ -1,4 +1,4 @@
-//! `POST /oauth2/token` (RFC 6749 §3.2, §4.4).
+//! `POST /oauth2/token` (RFC 6749 §3.2, §4.1.3, §4.4, §6).
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use http_body::Body;
 use lydian_domain::Refusal;
 use lydian_oauth_types::{Form, GrantType, ScopeSet};
 use lydian_primitives::limits;
-use lydian_service::{IssuedToken, Presented, Service, TokenRequest};
+use lydian_service::{CodeRequest, IssuedToken, Presented, Service, TokenRequest};
 use serde_json::json;
 
 use crate::credentials::{self, Takes};
@@ -49,9 +49,19 @@ where
         GrantType::ClientCredentials => {
             service.issue_client_credentials(realm, &client, assertion, &asked, moment).await
         }
-        // Not offered: `grant_type` above has refused them.
-        GrantType::AuthorizationCode | GrantType::RefreshToken => {
-            return Err(challenger.refuse(Refusal::GrantTypeUnsupported));
+        GrantType::AuthorizationCode => {
+            let code = form.find("code").ok_or_else(|| challenger.refuse(Refusal::CodeMissing))?;
+            let code = CodeRequest {
+                code,
+                redirect_uri: form.find("redirect_uri"),
+                code_verifier: form.find("code_verifier"),
+            };
+            service.redeem_code(realm, &client, assertion, code, &asked, moment).await
+        }
+        GrantType::RefreshToken => {
+            let token = form.find("refresh_token");
+            let token = token.ok_or_else(|| challenger.refuse(Refusal::RefreshTokenMissing))?;
+            service.refresh(realm, &client, assertion, token, &asked, moment).await
         }
     };
     let issued = issued.map_err(|error| challenger.problem(error))?;
@@ -78,11 +88,17 @@ fn token_request<'a>(form: &'a Form<'_>) -> Result<TokenRequest<'a>, Refusal> {
 
 /// RFC 6749 §5.1. The granted scope is always said (§3.3).
 fn write(issued: &IssuedToken) -> Vec<u8> {
-    let answer = json!({
+    let mut answer = json!({
         "access_token": issued.access_token.expose(),
         "token_type": "Bearer",
         "expires_in": issued.expires_in,
         "scope": issued.scope.as_str(),
     });
+    if let Some(refresh_token) = &issued.refresh_token {
+        answer["refresh_token"] = refresh_token.expose().into();
+    }
+    if let Some(id_token) = &issued.id_token {
+        answer["id_token"] = id_token.as_str().into();
+    }
     answer.to_string().into_bytes()
 }

@@ -53,6 +53,8 @@ pub const STATE_BYTES_MAX: usize = 4_096;
 pub const NONCE_BYTES_MAX: usize = 512;
 /// Longest redirect address, in bytes.
 pub const REDIRECT_URI_BYTES_MAX: usize = 2_048;
+/// Longest password that is looked at, in bytes (S9).
+pub const PASSWORD_BYTES_MAX: usize = 1_024;
 /// Longest lifetime of a client assertion, in seconds.
 pub const CLIENT_ASSERTION_SECONDS_MAX: u64 = 300;
 /// Clock difference granted to the maker of a client assertion, in seconds.

@@ -229,6 +229,7 @@ impl RealmState {
             || self.apis.values().any(|state| {
                 matches!(&state.api.token_format, TokenFormat::Jwt { algorithm: wanted, .. } if wanted.0 == algorithm)
             })
+            || self.clients.values().any(|client| id_token_algorithm(client) == Some(algorithm))
     }
 
     /// The key that signs with this algorithm now: the newest active one.
@@ -248,6 +249,13 @@ impl RealmState {
     pub fn issuer_scopes() -> ScopeSet {
         [words::INTROSPECT_SCOPE, words::INTROSPECT_SCOPE_OF_MIGRANTS].into_iter().collect()
     }
+}
+
+/// The algorithm of a client's ID tokens; `None` for a client that gets none.
+pub(crate) fn id_token_algorithm(client: &Client) -> Option<Algorithm> {
+    let gets_some =
+        client.grant_types.contains(&GrantType::AuthorizationCode) && client.issuer_scopes.contains("openid");
+    gets_some.then_some(client.authorization.id_token_algorithm.0)
 }
 
 impl Apis for RealmState {

@@ -112,6 +112,8 @@ impl Housekeeper {
         let (now, boot_now) = (service.clock().now(), service.clock().boot_now());
         service.failed_authentications.sweep(boot_now);
         service.unknown_tokens.sweep(boot_now);
+        service.sign_in_limits.sweep(boot_now);
+        service.forget_successors(now).await?;
         service.write_issued_counts().await?;
         // A deletion that was interrupted left rows behind.
         service.sweep_orphans().await?;

@@ -420,7 +420,7 @@ impl Service {
     }
 
     /// The rows behind a refresh token: never answered from memory alone.
-    async fn find_refresh_token(
+    pub(crate) async fn find_refresh_token(
         &self,
         realm: &RealmState,
         token: &str,
@@ -461,7 +461,7 @@ impl Service {
 
 type Read = (AccessToken, Option<UserFacts>);
 
-fn rows(parents: &Parents) -> ParentRows<'_> {
+pub(crate) fn rows(parents: &Parents) -> ParentRows<'_> {
     ParentRows {
         grant: parents.grant.as_ref(),
         session: parents.session.as_ref(),

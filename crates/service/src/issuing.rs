@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use lydian_domain::audience::{self, Chosen, Owner, Request};
 use lydian_domain::authenticate::{AssertionUse, AuthenticatedClient};
-use lydian_domain::issue::{self, ClaimSources, Minting};
+use lydian_domain::issue::{self, ClaimSources, Granter, Minting};
 use lydian_domain::secrets::TokenKind;
-use lydian_domain::{AccessToken, Audience, KeyId, RealmId, Refusal, TokenForm, TokenFormat, token_string};
+use lydian_domain::{
+    AccessToken, Audience, Client, GrantId, KeyId, RealmId, Refusal, TokenForm, TokenFormat, token_string,
+};
 use lydian_oauth_types::{GrantType, ScopeSet};
 use lydian_primitives::{Hour, Mint, Secret};
 use lydian_storage::{ApplyError, Change, Conflict, Precondition, Unavailable, Write};
@@ -29,6 +31,33 @@ pub struct IssuedToken {
     pub expires_in: u64,
     /// What it permits.
     pub scope: ScopeSet,
+    /// The refresh token beside it.
+    pub refresh_token: Option<Secret>,
+    /// The ID token beside it (OpenID Connect Core §2).
+    pub id_token: Option<String>,
+}
+
+/// An access token that was made and is not durable yet.
+pub(crate) struct MadeToken {
+    pub(crate) token: AccessToken,
+    pub(crate) text: Secret,
+    pub(crate) expires_in: u64,
+    /// Whether it gets a row.
+    pub(crate) record: bool,
+}
+
+impl MadeToken {
+    /// What its client gets of it once it is durable, what is written of it, and whether that gets a row.
+    pub(crate) fn split(self) -> (IssuedToken, AccessToken, bool) {
+        let issued = IssuedToken {
+            access_token: self.text,
+            expires_in: self.expires_in,
+            scope: self.token.scope.clone(),
+            refresh_token: None,
+            id_token: None,
+        };
+        (issued, self.token, self.record)
+    }
 }
 
 /// How many JWTs were issued and are not yet counted in the store.
@@ -63,18 +92,40 @@ impl Service {
         issue::may_use(client, GrantType::ClientCredentials)?;
         let owner = client.client();
         let chosen = audience::choose(Owner::Client, owner, request, &**realm, &realm.issuer)?;
-        let key = signing_key(realm, &chosen)?;
-        let lifetime = issue::lifetime_seconds(&realm.realm, owner, &chosen);
-        let expires_at = moment.now.plus_seconds(lifetime);
         let api = chosen.api.map(|api| api.id);
         let mint = self.mint(moment);
         let grant =
             self.standing_grants.find_or_make(&*self.storage, realm.realm.id, owner.id, api, &mint).await?;
+        let made = self.make_access_token(realm, owner, &chosen, grant, None, moment, &mint).await?;
+        let (issued, token, record) = made.split();
+        self.commit(token, record, assertion, &mint).await?;
+        Ok(issued)
+    }
+
+    /// Makes an access token. Nothing of it is durable yet.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is of its own type, and they are what a token is made of"
+    )]
+    pub(crate) async fn make_access_token(
+        &self,
+        realm: &Arc<RealmState>,
+        client: &Client,
+        chosen: &Chosen<'_>,
+        grant: GrantId,
+        granter: Option<Granter<'_>>,
+        moment: &Moment,
+        mint: &Mint<'_>,
+    ) -> Result<MadeToken, ServiceError> {
+        let key = signing_key(realm, chosen)?;
+        let lifetime = issue::lifetime_seconds(&realm.realm, client, chosen);
+        let expires_at = moment.now.plus_seconds(lifetime);
         let id = self.sequences.next(&*self.storage, expires_at.hour(), self.node.store_generation()).await?;
         let minting = Minting {
-            client: owner,
-            chosen: &chosen,
+            client,
+            chosen,
             grant,
+            granter,
             id,
             now: moment.now,
             expires_at,
@@ -83,7 +134,7 @@ impl Service {
         };
         let mut token = issue::access_token(&minting);
         let text = match key {
-            Some(entry) => sign(realm, &token, owner.client_id.as_str(), &chosen, entry)?,
+            Some(entry) => sign(realm, &token, client.client_id.as_str(), chosen, granter, entry)?,
             None => {
                 let handle = realm.secrets.token_handles().of_token(id);
                 let generation = realm.secrets.generation();
@@ -95,13 +146,10 @@ impl Service {
                 )
             }
         };
-        let issued =
-            IssuedToken { expires_in: lifetime, scope: token.scope.clone(), access_token: Secret::new(text) };
+        let text = Secret::new(text);
         let generation = realm.secrets.generation();
-        token.digest =
-            realm.secrets.digest(TokenKind::Access, generation, issued.access_token.expose()).map(Box::new);
-        self.commit(token, has_record(&chosen), assertion, &mint).await?;
-        Ok(issued)
+        token.digest = realm.secrets.digest(TokenKind::Access, generation, text.expose()).map(Box::new);
+        Ok(MadeToken { token, text, expires_in: lifetime, record: has_record(chosen) })
     }
 
     /// Makes a token durable before it leaves the house, and uses up the assertion that asked for it.
@@ -118,7 +166,7 @@ impl Service {
             change.writes.push(Write::UseAssertion { client, digest, expires_at });
         }
         // With a row or without: what a key has signed decides how long it stays published.
-        self.issued.add(&token);
+        self.count_issued(&token);
         if record {
             change.writes.push(Write::PutAccessToken(token));
         }
@@ -132,6 +180,11 @@ impl Service {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Counts a token that is about to leave: before its commit, so that no key looks less used than it is.
+    pub(crate) fn count_issued(&self, token: &AccessToken) {
+        self.issued.add(token);
     }
 
     /// Writes the counts of issued JWTs.
@@ -190,6 +243,7 @@ fn sign(
     token: &AccessToken,
     client_id: &str,
     chosen: &Chosen<'_>,
+    granter: Option<Granter<'_>>,
     entry: &KeyEntry,
 ) -> Result<String, ServiceError> {
     let api = chosen.api.and_then(|api| realm.api(api.id));
@@ -197,7 +251,7 @@ fn sign(
         issuer: &realm.issuer,
         audience: chosen.api.map_or(realm.issuer.as_str(), |api| api.audience.as_str()),
         client_id,
-        subject: None,
+        subject: granter.map(|granter| granter.subject),
         reference_members: realm.realm.reference_members,
         token_handles: realm.secrets.token_handles(),
         subject_handles: &realm.handles(api.map(|state| &**state)),

@@ -6,23 +6,30 @@
 
 pub mod administration;
 pub mod apply;
+pub mod authorizing;
 pub mod client_authentication;
 pub mod directory;
 pub mod error;
+pub mod exchanging;
 pub mod facts;
 pub mod forgetting;
+pub mod id_tokens;
 pub mod install;
 pub mod introspection;
 pub mod issuing;
 pub mod key_rotation;
 pub mod known_callers;
 pub mod limiter;
+pub mod logging_out;
 pub mod node;
+pub mod passwords;
 pub mod prf;
 pub mod revocation;
 pub mod scopes;
 pub mod sequences;
+pub mod sessions;
 pub mod settings;
+pub mod signing_in;
 pub mod standing_grants;
 
 use std::sync::Arc;
@@ -36,6 +43,7 @@ use lydian_storage::{Change, SharedStorage, Storage, Unavailable, Write};
 pub use client_authentication::{ClientCredentials, Presented};
 pub use directory::{ApiState, Directory, KeyEntry, RealmState};
 pub use error::ServiceError;
+pub use exchanging::CodeRequest;
 pub use introspection::ActiveToken;
 pub use issuing::{IssuedToken, TokenRequest};
 pub use node::{Node, OpenError};
@@ -53,6 +61,8 @@ pub struct Service {
     unknown_tokens: limiter::Limiter,
     issued: issuing::IssuedCounts,
     publications: key_rotation::Publications,
+    passwords: passwords::Passwords,
+    sign_in_limits: signing_in::SignInLimits,
 }
 
 /// One request at one instant, after all of it has arrived.
@@ -81,6 +91,8 @@ impl Service {
             unknown_tokens: limiter::Limiter::new(limits.unknown_tokens),
             issued: issuing::IssuedCounts::default(),
             publications: key_rotation::Publications::default(),
+            passwords: passwords::Passwords::new(&Mint::new(node.clock().now(), node.entropy())),
+            sign_in_limits: signing_in::SignInLimits::default(),
             node,
             storage,
         })

@@ -25,16 +25,14 @@ impl Rate {
     fn interval(self) -> Duration {
         Duration::from_secs(1) / self.per_second.max(1)
     }
-
-    /// How much may be owed.
-    fn tolerance(self) -> Duration {
-        self.interval() * self.burst.max(1)
-    }
 }
 
 /// Counts failures by caller (GCRA): each costs time, and who owes too much has to wait. It always recovers.
 pub struct Limiter {
-    rate: Rate,
+    /// The time that one event costs.
+    interval: Duration,
+    /// How much may be owed.
+    tolerance: Duration,
     hasher: RandomState,
     callers: AtomicUsize,
     /// By hash of the caller: when all its failures are paid for.
@@ -44,8 +42,14 @@ pub struct Limiter {
 impl Limiter {
     /// A limiter with this rate.
     pub fn new(rate: Rate) -> Self {
+        Self::with_interval(rate.interval(), rate.burst)
+    }
+
+    /// A limiter that lets one event happen in each interval, and `burst` at once.
+    pub fn with_interval(interval: Duration, burst: u32) -> Self {
         Self {
-            rate,
+            interval,
+            tolerance: interval * burst.max(1),
             hasher: RandomState::new(),
             callers: AtomicUsize::new(0),
             paid_at: Mutex::new(HashMap::new()),
@@ -66,9 +70,8 @@ impl Limiter {
             return Ok(());
         };
         let owed = paid_at.since(boot_now);
-        let limit = self.rate.tolerance();
-        if owed + self.rate.interval() > limit {
-            Err((owed + self.rate.interval()).saturating_sub(limit))
+        if owed + self.interval > self.tolerance {
+            Err((owed + self.interval).saturating_sub(self.tolerance))
         } else {
             Ok(())
         }
@@ -86,7 +89,7 @@ impl Limiter {
             }
         }
         let entry = paid_at.entry(self.hasher.hash_one(caller)).or_insert(boot_now);
-        *entry = (*entry).max(boot_now).plus(self.rate.interval());
+        *entry = (*entry).max(boot_now).plus(self.interval);
         self.callers.store(paid_at.len(), Ordering::Release);
     }
 

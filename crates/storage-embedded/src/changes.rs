@@ -149,6 +149,10 @@ impl Transaction<'_> {
                 self.run(at, sql, [user.as_stored(), client.as_stored()])?;
             }
             Write::DeleteUser(user) => self.delete_user(*user, at)?,
+            Write::ExtendSession { session, expires_at } => {
+                let sql = "UPDATE sessions SET expires_at = max(expires_at, ?2) WHERE id = ?1";
+                self.run(at, sql, [session.as_stored(), expires_at.as_stored()])?;
+            }
             Write::ForgetSuccessors { before } => self.forget_successors(*before, at)?,
             Write::PutAccessToken(token) => self.put_access_token(token, at)?,
             Write::PutApi(api) => self.put_api(api, at)?,
@@ -178,6 +182,10 @@ impl Transaction<'_> {
                 self.run(at, sql, [token.as_stored(), replaced_at.as_stored()])?;
             }
             Write::RevokeToken { token, expires_at } => self.revoke_token(*token, *expires_at, at)?,
+            Write::TouchSession { session, idle_expires_at } => {
+                let sql = "UPDATE sessions SET idle_expires_at = ?2 WHERE id = ?1";
+                self.run(at, sql, [session.as_stored(), idle_expires_at.as_stored()])?;
+            }
             Write::UseAssertion { client, digest, expires_at } => {
                 self.run(
                     at,

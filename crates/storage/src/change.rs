@@ -4,7 +4,7 @@ use std::fmt;
 
 use lydian_domain::{
     AccessToken, Api, ApiId, Audience, AuthorizationCode, Client, ClientId, Consent, Grant, GrantId, KeyId,
-    Realm, RealmId, RefreshToken, Session, SigningKeyRecord, TokenId, User, UserId,
+    Realm, RealmId, RefreshToken, Session, SessionId, SigningKeyRecord, TokenId, User, UserId,
 };
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{CutKind, RecordKind};
@@ -138,6 +138,13 @@ pub enum Write {
     },
     /// Deletes a user; what it owned goes by [`Storage::sweep_orphans`](crate::Storage::sweep_orphans).
     DeleteUser(UserId),
+    /// Moves the end of a session for its tokens; it never comes closer.
+    ExtendSession {
+        /// Which one.
+        session: SessionId,
+        /// When its last token dies.
+        expires_at: Timestamp,
+    },
     /// Erases the sealed successors of refresh tokens that were replaced before `before`, many at a time.
     ForgetSuccessors {
         /// The time.
@@ -192,6 +199,13 @@ pub enum Write {
         token: TokenId,
         /// When it would have expired.
         expires_at: Timestamp,
+    },
+    /// Moves the time at which a browser is not recognised any more because it did not come back.
+    TouchSession {
+        /// Which one.
+        session: SessionId,
+        /// The time.
+        idle_expires_at: Timestamp,
     },
     /// Remembers that a client used an assertion.
     UseAssertion {

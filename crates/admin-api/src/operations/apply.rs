@@ -1,11 +1,11 @@
-//! `apply`: realms, APIs and clients as a document says.
+//! `apply`: realms, APIs, clients and users as a document says.
 
 use lydian_service::apply::{Document, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::{AdminApi, Operation, OperationError};
 
-/// Makes realms, APIs and clients as the document says.
+/// Makes realms, APIs, clients and users as the document says.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Apply {
@@ -22,6 +22,8 @@ pub struct Applied {
     pub records: Vec<AppliedRecord>,
     /// The secrets that were made; none for a dry run, whose secrets will never be.
     pub secrets: Vec<MadeSecret>,
+    /// The passwords that were made; none for a dry run.
+    pub passwords: Vec<MadePassword>,
 }
 
 /// What happened to one record.
@@ -52,10 +54,28 @@ impl std::fmt::Debug for MadeSecret {
     }
 }
 
+/// A password that was made: shown once, here.
+#[derive(Serialize, Deserialize)]
+pub struct MadePassword {
+    /// The realm of the user.
+    pub realm: String,
+    /// The name with which the user signs in.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for MadePassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MadePassword").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
 impl Applied {
     /// What the use case says, as it goes over the wire.
     pub fn of(outcome: &Outcome, dry_run: bool) -> Self {
         let secrets = if dry_run { &[] } else { outcome.secrets.as_slice() };
+        let passwords = if dry_run { &[] } else { outcome.passwords.as_slice() };
         Self {
             records: outcome
                 .lines
@@ -72,6 +92,14 @@ impl Applied {
                     realm: made.realm.to_string(),
                     client_id: made.client_id.clone(),
                     client_secret: made.secret.expose().to_owned(),
+                })
+                .collect(),
+            passwords: passwords
+                .iter()
+                .map(|made| MadePassword {
+                    realm: made.realm.to_string(),
+                    username: made.username.clone(),
+                    password: made.password.expose().to_owned(),
                 })
                 .collect(),
         }

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod keys;
 pub mod records;
 pub mod revoke;
+pub mod users;
 
 use crate::{AdminApi, Operation, OperationError};
 
@@ -47,6 +48,7 @@ operations! {
     records::SetEnabled,
     records::Show,
     revoke::Revoke,
+    users::SetPassword,
 }
 
 impl AdminApi {

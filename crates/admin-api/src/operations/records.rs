@@ -103,7 +103,7 @@ impl Operation for List {
     type Outcome = Listed;
 
     async fn perform(self, api: &AdminApi) -> Result<Listed, OperationError> {
-        Ok(Listed { records: api.service().list_records(self.kind, self.realm.as_ref())? })
+        Ok(Listed { records: api.service().list_records(self.kind, self.realm.as_ref()).await? })
     }
 }
 
@@ -136,6 +136,6 @@ impl Operation for Show {
     type Outcome = ShownRecord;
 
     async fn perform(self, api: &AdminApi) -> Result<ShownRecord, OperationError> {
-        Ok(api.service().show_record(&self.record)?)
+        Ok(api.service().show_record(&self.record).await?)
     }
 }

@@ -9,6 +9,7 @@ pub mod keys;
 pub mod records;
 pub mod removal;
 pub mod revoke;
+pub mod users;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Realms, APIs and clients, one at a time: list, show, add, enable, disable, and secrets.
+//! Realms, APIs, clients and users, one at a time: list, show, add, enable, disable, and secrets.
 
 use lydian_domain::{Api, Client, ClientSecretHash, RealmName, TokenFormat};
 use lydian_oauth_types::ClientAuthMethod;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::AdministrationError;
 use crate::Service;
-use crate::apply::{ApiEntry, ApplyDocumentError, ClientEntry, Document, Outcome, RealmEntry};
+use crate::apply::{ApiEntry, ApplyDocumentError, ClientEntry, Document, Outcome, RealmEntry, UserEntry};
 use crate::directory::RealmState;
 
 /// The kinds of records that administrators handle one at a time.
@@ -22,6 +22,8 @@ pub enum Kind {
     Client,
     /// A tenant, by its name.
     Realm,
+    /// A person, by the name with which it signs in.
+    User,
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
             Self::Api => "api",
             Self::Client => "client",
             Self::Realm => "realm",
+            Self::User => "user",
         }
     }
 }
@@ -42,12 +45,12 @@ pub struct RecordName {
     pub kind: Kind,
     /// The realm in which it lies; the default realm when absent.
     pub realm: Option<RealmName>,
-    /// Its name: an audience, a `client_id`, or the name of a realm.
+    /// Its name: an audience, a `client_id`, the name of a realm, or a user name.
     pub name: String,
 }
 
 impl RecordName {
-    fn realm_name(&self) -> RealmName {
+    pub(super) fn realm_name(&self) -> RealmName {
         self.realm.clone().unwrap_or_else(RealmName::default_realm)
     }
 }
@@ -101,7 +104,7 @@ impl Service {
     /// # Errors
     ///
     /// [`AdministrationError::NotFound`] for a realm that is not there.
-    pub fn list_records(
+    pub async fn list_records(
         &self,
         kind: Kind,
         realm: Option<&RealmName>,
@@ -113,6 +116,7 @@ impl Service {
                 Kind::Api => list.extend(state.apis().map(|api| listed_api(&state, &api.api))),
                 Kind::Client => list.extend(state.clients().map(|client| listed_client(&state, client))),
                 Kind::Realm => list.push(listed_realm(&state)),
+                Kind::User => list.extend(self.list_users_of(&state).await?),
             }
             list[first..].sort_by(|one, other| one.name.cmp(&other.name));
         }
@@ -124,7 +128,7 @@ impl Service {
     /// # Errors
     ///
     /// [`AdministrationError::NotFound`].
-    pub fn show_record(&self, name: &RecordName) -> Result<ShownRecord, AdministrationError> {
+    pub async fn show_record(&self, name: &RecordName) -> Result<ShownRecord, AdministrationError> {
         let mut document = Document::default();
         let shown = |document, version, cut_at| ShownRecord {
             document,
@@ -134,6 +138,11 @@ impl Service {
             issuer: None,
         };
         match name.kind {
+            Kind::User => {
+                let (state, user) = self.find_user_for_administrator(name).await?;
+                document.users.push(UserEntry::of(&state.realm.name, &user));
+                Ok(shown(document, user.version, Some(user.cut_at.as_number())))
+            }
             Kind::Realm => {
                 let state = self.realm_named(&name.name)?;
                 let realm = &state.realm;
@@ -172,7 +181,7 @@ impl Service {
                 "one record is added at a time; lydian apply takes many".to_owned(),
             ));
         };
-        match self.show_record(name) {
+        match self.show_record(name).await {
             Ok(_) => Err(AdministrationError::Conflict(format!(
                 "there is a {} {} already; lydian apply changes what is there",
                 name.kind.name(),
@@ -195,13 +204,16 @@ impl Service {
         name: &RecordName,
         enabled: bool,
     ) -> Result<Outcome, AdministrationError> {
-        self.show_record(name)?;
+        self.show_record(name).await?;
         let mut document = Document::default();
         let enabled = Some(enabled);
         match name.kind {
             Kind::Realm => {
                 let realm = self.realm_named(&name.name)?.realm.name.clone();
                 document.realms.push(RealmEntry { enabled, ..RealmEntry::named(realm) });
+            }
+            Kind::User => {
+                document.users.push(UserEntry { enabled, ..UserEntry::named(name.realm_name(), &name.name) });
             }
             Kind::Api => {
                 document.apis.push(ApiEntry { enabled, ..ApiEntry::named(name.realm_name(), &name.name) });
@@ -231,6 +243,11 @@ impl Service {
             Kind::Realm => {
                 return Err(AdministrationError::Invalid(
                     "a realm has no secret; lydian keys rotate replaces its keys".to_owned(),
+                ));
+            }
+            Kind::User => {
+                return Err(AdministrationError::Invalid(
+                    "a user has a password: lydian user set-password replaces it".to_owned(),
                 ));
             }
             Kind::Client => find_client(&state, &name.name)?,
@@ -333,7 +350,12 @@ fn names_of(document: &Document) -> Vec<RecordName> {
         realm: Some(entry.realm.clone()),
         name: entry.client_id.clone(),
     });
-    realms.chain(apis).chain(clients).collect()
+    let users = document.users.iter().map(|entry| RecordName {
+        kind: Kind::User,
+        realm: Some(entry.realm.clone()),
+        name: entry.username.clone(),
+    });
+    realms.chain(apis).chain(clients).chain(users).collect()
 }
 
 fn listed_realm(state: &RealmState) -> ListedRecord {

@@ -35,7 +35,7 @@ pub struct Deleted {
 }
 
 impl Service {
-    /// Deletes a realm, an API or a client, whole. Its name is never given again, and its tokens are dead when this returns; their
+    /// Deletes a realm, an API, a client or a user, whole. Its name is never given again (that of a user is free), and its tokens are dead when this returns; their
     /// rows leave with their hour.
     ///
     /// # Errors
@@ -46,6 +46,7 @@ impl Service {
             Kind::Realm => self.delete_realm(&name.name).await?,
             Kind::Api => self.delete_api(name.realm.as_ref(), &name.name).await?,
             Kind::Client => self.delete_client(name.realm.as_ref(), &name.name).await?,
+            Kind::User => self.delete_user(name).await?,
         };
         let removed = self.sweep_orphans().await?;
         let removed = removed.into_iter().map(|(kind, count)| (plural(kind).to_owned(), count)).collect();
@@ -123,14 +124,19 @@ impl Service {
         version: u64,
         cut: Option<Write>,
     ) -> Result<Seq, AdministrationError> {
-        let mut mark = [0; 8];
-        self.node().entropy().fill(&mut mark);
         let mut writes: Vec<Write> = cut.into_iter().collect();
         writes.push(Write::Delete { kind, id });
-        writes.push(Write::PutSetting { name: ORPHANS, value: mark.to_vec() });
+        writes.push(self.orphans_left());
         let preconditions = vec![Precondition::RecordUnchanged { kind, id, version }];
         let at = self.node().clock().now();
         Ok(self.storage.apply(Change { preconditions, writes, at }).await?.seq)
+    }
+
+    /// Says that rows without an owner may be left.
+    pub(super) fn orphans_left(&self) -> Write {
+        let mut mark = [0; 8];
+        self.node().entropy().fill(&mut mark);
+        Write::PutSetting { name: ORPHANS, value: mark.to_vec() }
     }
 
     /// Whether rows without an owner may be left.

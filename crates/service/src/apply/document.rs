@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lydian_domain::records::realm::SigningAlgorithm;
-use lydian_domain::{RealmName, RevocationCascade};
+use lydian_domain::{RealmName, RevocationCascade, UserProfile};
 use lydian_oauth_types::{ClientAuthMethod, GrantType};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ pub struct Document {
     /// Clients.
     #[serde(default, rename = "client")]
     pub clients: Vec<ClientEntry>,
+    /// Users.
+    #[serde(default, rename = "user")]
+    pub users: Vec<UserEntry>,
 }
 
 /// A realm of the document. What is left out keeps its value, or gets the default when the realm is new.
@@ -39,6 +42,17 @@ pub struct RealmEntry {
     pub reference_members: Option<bool>,
     pub key_rotation_seconds: Option<u64>,
     pub key_prepublication_seconds: Option<u64>,
+    pub code_seconds: Option<u64>,
+    pub id_token_seconds: Option<u64>,
+    pub session_seconds: Option<u64>,
+    pub session_idle_seconds: Option<u64>,
+    pub refresh_grace_seconds: Option<u64>,
+    /// Empty for none.
+    pub brand_name: Option<String>,
+    /// Empty for none.
+    pub brand_logo_uri: Option<String>,
+    /// `#rrggbb`; empty for none.
+    pub brand_colour: Option<String>,
 }
 
 /// An API of the document, found by realm and audience.
@@ -101,4 +115,42 @@ pub struct ClientEntry {
     pub introspect_any: Option<bool>,
     pub access_token_seconds: Option<u64>,
     pub revocation_cascade: Option<RevocationCascade>,
+    pub redirect_uris: Option<Vec<String>>,
+    pub post_logout_redirect_uris: Option<Vec<String>>,
+    pub id_token_signed_response_alg: Option<SigningAlgorithm>,
+    pub skip_consent: Option<bool>,
+    pub rotate_refresh_tokens: Option<bool>,
+    /// Empty for none.
+    pub logo_uri: Option<String>,
+    /// Empty for none.
+    pub policy_uri: Option<String>,
+    /// Empty for none.
+    pub tos_uri: Option<String>,
+}
+
+/// A user of the document, found by realm and name.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the members are documented at the record of the same name")]
+pub struct UserEntry {
+    #[serde(default = "RealmName::default_realm")]
+    pub realm: RealmName,
+    pub username: String,
+    pub enabled: Option<bool>,
+    /// A password of at least 8 characters. Left out, a new user gets a random one, which is returned once.
+    pub password: Option<String>,
+    /// A file that holds the password, relative to the document.
+    pub password_file: Option<String>,
+    /// What is known of the person; given, it replaces all that was known.
+    pub profile: Option<UserProfile>,
+}
+
+impl std::fmt::Debug for UserEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The password does not print.
+        f.debug_struct("UserEntry")
+            .field("realm", &self.realm)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
 }

@@ -1,10 +1,10 @@
 //! Records as entries of a document: what is shown can be applied again, and changes nothing.
 
 use lydian_domain::records::realm::SigningAlgorithm;
-use lydian_domain::{Api, ApiId, Client, Realm, RealmName, TokenFormat};
+use lydian_domain::{Api, ApiId, Client, Realm, RealmName, TokenFormat, User};
 use lydian_oauth_types::ScopeSet;
 
-use super::{ApiEntry, ClientEntry, RealmEntry, TokenFormatWord};
+use super::{ApiEntry, ClientEntry, RealmEntry, TokenFormatWord, UserEntry};
 use crate::directory::RealmState;
 
 impl RealmEntry {
@@ -23,6 +23,14 @@ impl RealmEntry {
             reference_members: Some(realm.reference_members),
             key_rotation_seconds: Some(realm.key_rotation_seconds),
             key_prepublication_seconds: Some(realm.key_prepublication_seconds),
+            code_seconds: Some(realm.sign_in.code_seconds),
+            id_token_seconds: Some(realm.sign_in.id_token_seconds),
+            session_seconds: Some(realm.sign_in.session_seconds),
+            session_idle_seconds: Some(realm.sign_in.session_idle_seconds),
+            refresh_grace_seconds: Some(realm.sign_in.refresh_grace_seconds),
+            brand_name: realm.sign_in.brand_name.clone(),
+            brand_logo_uri: realm.sign_in.brand_logo_uri.clone(),
+            brand_colour: realm.sign_in.brand_colour.clone(),
         }
     }
 
@@ -41,6 +49,14 @@ impl RealmEntry {
             reference_members: None,
             key_rotation_seconds: None,
             key_prepublication_seconds: None,
+            code_seconds: None,
+            id_token_seconds: None,
+            session_seconds: None,
+            session_idle_seconds: None,
+            refresh_grace_seconds: None,
+            brand_name: None,
+            brand_logo_uri: None,
+            brand_colour: None,
         }
     }
 }
@@ -119,6 +135,14 @@ impl ClientEntry {
             introspect_any: Some(client.introspect_any),
             access_token_seconds: client.access_token_seconds,
             revocation_cascade: Some(client.revocation_cascade),
+            redirect_uris: Some(client.authorization.redirect_uris.clone()),
+            post_logout_redirect_uris: Some(client.authorization.post_logout_redirect_uris.clone()),
+            id_token_signed_response_alg: Some(client.authorization.id_token_algorithm),
+            skip_consent: Some(client.authorization.skip_consent),
+            rotate_refresh_tokens: Some(client.authorization.rotate_refresh_tokens),
+            logo_uri: client.authorization.logo_uri.clone(),
+            policy_uri: client.authorization.policy_uri.clone(),
+            tos_uri: client.authorization.tos_uri.clone(),
         }
     }
 
@@ -142,6 +166,40 @@ impl ClientEntry {
             introspect_any: None,
             access_token_seconds: None,
             revocation_cascade: None,
+            redirect_uris: None,
+            post_logout_redirect_uris: None,
+            id_token_signed_response_alg: None,
+            skip_consent: None,
+            rotate_refresh_tokens: None,
+            logo_uri: None,
+            policy_uri: None,
+            tos_uri: None,
+        }
+    }
+}
+
+impl UserEntry {
+    /// The entry that says what this user is; the password is known to nobody and left out.
+    pub fn of(realm: &RealmName, user: &User) -> Self {
+        Self {
+            realm: realm.clone(),
+            username: user.username.clone(),
+            enabled: Some(user.enabled),
+            password: None,
+            password_file: None,
+            profile: Some(user.profile.clone()),
+        }
+    }
+
+    /// The entry that names this user and says nothing of it.
+    pub fn named(realm: RealmName, username: &str) -> Self {
+        Self {
+            realm,
+            username: username.to_owned(),
+            enabled: None,
+            password: None,
+            password_file: None,
+            profile: None,
         }
     }
 }

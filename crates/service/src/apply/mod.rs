@@ -1,4 +1,4 @@
-//! Declarative administration: a document that says which realms, APIs and clients there are, and how they are set.
+//! Declarative administration: a document that says which realms, APIs, clients and users there are, and how they are set.
 //!
 //! Applying is idempotent: what is as it should be is left alone, what is missing is made, what differs is changed. What the
 //! document does not name stays as it is. The plan is made first and can be shown without being carried out.
@@ -6,6 +6,7 @@
 mod document;
 mod entries;
 mod plan;
+mod users;
 
 use std::fmt;
 
@@ -13,7 +14,8 @@ use lydian_domain::RealmName;
 use lydian_primitives::{Mint, Secret};
 use lydian_storage::{ApplyError, Change, Conflict, Unavailable};
 
-pub use document::{ApiEntry, ClientEntry, Document, RealmEntry, TokenFormatWord};
+pub use document::{ApiEntry, ClientEntry, Document, RealmEntry, TokenFormatWord, UserEntry};
+pub use users::PASSWORD_CHARACTERS_MIN;
 
 use crate::Service;
 use plan::Plan;
@@ -25,6 +27,8 @@ pub struct Outcome {
     pub lines: Vec<Line>,
     /// The secrets that were made. They are shown here, once, and nowhere else.
     pub secrets: Vec<MadeSecret>,
+    /// The passwords that were made. They are shown here, once, and nowhere else.
+    pub passwords: Vec<MadePassword>,
 }
 
 /// What happened to one record.
@@ -68,6 +72,17 @@ pub struct MadeSecret {
     pub client_id: String,
     /// The secret.
     pub secret: Secret,
+}
+
+/// A password that was made.
+#[derive(Debug)]
+pub struct MadePassword {
+    /// The realm of the user.
+    pub realm: RealmName,
+    /// The name with which the user signs in.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
 }
 
 /// Why a document cannot be applied. All faults are reported together.
@@ -135,6 +150,9 @@ impl Service {
         for entry in &document.clients {
             plan.client(entry);
         }
+        for entry in &document.users {
+            plan.user(entry).await?;
+        }
         plan.keys();
         if !plan.faults.is_empty() {
             return Err(ApplyDocumentError::Invalid(plan.faults));
@@ -148,7 +166,10 @@ impl Service {
             Err(ApplyError::Unavailable(unavailable)) => Err(unavailable.into()),
             // The names of deleted records are known to the store alone.
             Err(ApplyError::Conflict(
-                conflict @ (Conflict::AudienceTaken | Conflict::ClientIdTaken | Conflict::RealmNameTaken),
+                conflict @ (Conflict::AudienceTaken
+                | Conflict::ClientIdTaken
+                | Conflict::RealmNameTaken
+                | Conflict::UsernameTaken),
             )) => Err(ApplyDocumentError::Invalid(vec![conflict.to_string()])),
             Err(ApplyError::Conflict(conflict)) => Err(Unavailable::new(
                 "apply the document: a record was changed at the same time, try again",

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use lydian_domain::authorize::redirect_fault;
 use lydian_domain::introspect::HORIZON;
 use lydian_domain::key_rotation::RotationPolicy;
 use lydian_domain::records::realm::SigningAlgorithm;
 use lydian_domain::{
-    Api, ApiId, CachePolicy, Client, ClientAuthorization, ClientId, ClientSecretHash, KeyState, Realm, RealmId, RealmName,
-    RevocationCascade, TokenFormat,
+    Api, ApiId, CachePolicy, Client, ClientAuthorization, ClientId, ClientSecretHash, KeyState, Realm,
+    RealmId, RealmName, RevocationCascade, TokenFormat,
 };
 use lydian_jose::{Algorithm, JwkSet};
 use lydian_oauth_types::{ClientAuthMethod, GrantType, ResourceIndicator, ScopeSet};
@@ -19,18 +20,21 @@ use lydian_storage::{Precondition, Write};
 
 use super::{ApiEntry, ClientEntry, Line, MadeSecret, Outcome, RealmEntry, TokenFormatWord, Verdict};
 use crate::Service;
-use crate::directory::{Directory, RealmState};
+use crate::directory::{Directory, RealmState, id_token_algorithm};
+use crate::exchanging::REFRESH_GRACE_SECONDS_MAX;
 use crate::key_rotation::new_key;
 
 /// What a document comes to, as it is worked out.
 pub(super) struct Plan<'a> {
-    service: &'a Service,
-    mint: &'a Mint<'a>,
+    pub(super) service: &'a Service,
+    pub(super) mint: &'a Mint<'a>,
     directory: Arc<Directory>,
     /// Realms as they will be, by name.
-    realms: BTreeMap<RealmName, Realm>,
+    pub(super) realms: BTreeMap<RealmName, Realm>,
     /// APIs as they will be, by realm and audience.
     apis: BTreeMap<(RealmName, String), Api>,
+    /// The algorithms that ID tokens of the document's clients need.
+    id_token_algorithms: Vec<(RealmName, Algorithm)>,
     pub(super) preconditions: Vec<Precondition>,
     pub(super) writes: Vec<Write>,
     pub(super) faults: Vec<String>,
@@ -51,6 +55,7 @@ impl<'a> Plan<'a> {
             service,
             mint,
             directory: Arc::clone(&directory),
+            id_token_algorithms: Vec::new(),
             preconditions: Vec::new(),
             writes: Vec::new(),
             faults: Vec::new(),
@@ -62,7 +67,7 @@ impl<'a> Plan<'a> {
         self.directory.find_any(realm.as_str())
     }
 
-    fn fault(&mut self, record: &str, what: impl fmt::Display) {
+    pub(super) fn fault(&mut self, record: &str, what: impl fmt::Display) {
         self.faults.push(format!("{record}: {what}"));
     }
 
@@ -83,6 +88,7 @@ impl<'a> Plan<'a> {
         set(&mut realm.reference_members, entry.reference_members);
         set(&mut realm.key_rotation_seconds, entry.key_rotation_seconds);
         set(&mut realm.key_prepublication_seconds, entry.key_prepublication_seconds);
+        self.sign_in(&record, entry, &mut realm);
         if let Err(fault) =
             RotationPolicy::check(realm.key_rotation_seconds, realm.key_prepublication_seconds)
         {
@@ -132,6 +138,44 @@ impl<'a> Plan<'a> {
         }
         self.line(record, differences);
         self.realms.insert(realm.name.clone(), realm);
+    }
+
+    fn sign_in(&mut self, record: &str, entry: &RealmEntry, realm: &mut Realm) {
+        let sign_in = &mut realm.sign_in;
+        set(&mut sign_in.code_seconds, entry.code_seconds);
+        set(&mut sign_in.id_token_seconds, entry.id_token_seconds);
+        set(&mut sign_in.session_seconds, entry.session_seconds);
+        set(&mut sign_in.session_idle_seconds, entry.session_idle_seconds);
+        set(&mut sign_in.refresh_grace_seconds, entry.refresh_grace_seconds);
+        set_text(&mut sign_in.brand_name, entry.brand_name.as_ref());
+        set_text(&mut sign_in.brand_logo_uri, entry.brand_logo_uri.as_ref());
+        set_text(&mut sign_in.brand_colour, entry.brand_colour.as_ref());
+        let bounds = [
+            ("code_seconds", sign_in.code_seconds, 1, 60),
+            ("id_token_seconds", sign_in.id_token_seconds, 1, HORIZON.as_secs()),
+            ("session_seconds", sign_in.session_seconds, 60, 366 * 86_400),
+            ("session_idle_seconds", sign_in.session_idle_seconds, 60, 366 * 86_400),
+            ("refresh_grace_seconds", sign_in.refresh_grace_seconds, 0, REFRESH_GRACE_SECONDS_MAX),
+        ];
+        let is_colour = |text: &str| {
+            text.strip_prefix('#').is_some_and(|digits| {
+                digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+            })
+        };
+        let colour_is_wrong = sign_in.brand_colour.as_deref().is_some_and(|text| !is_colour(text));
+        let logo_is_wrong =
+            sign_in.brand_logo_uri.as_deref().is_some_and(|address| !address.starts_with("https://"));
+        for (name, value, least, most) in bounds {
+            if !(least..=most).contains(&value) {
+                self.fault(record, format_args!("{name} is at least {least} and at most {most}"));
+            }
+        }
+        if colour_is_wrong {
+            self.fault(record, "brand_colour is # and six hexadecimal digits");
+        }
+        if logo_is_wrong {
+            self.fault(record, "brand_logo_uri is an https address");
+        }
     }
 
     pub(super) fn api(&mut self, entry: &ApiEntry) {
@@ -237,6 +281,7 @@ impl<'a> Plan<'a> {
         if entry.access_token_seconds.is_some() {
             client.access_token_seconds = entry.access_token_seconds;
         }
+        self.authorization(&record, entry, &mut client);
         self.references(&record, entry, &mut client);
         self.keys_of_client(&record, entry, &mut client);
         self.check_client(&record, &client);
@@ -255,6 +300,9 @@ impl<'a> Plan<'a> {
                 self.unchanged(RecordKind::Client, before.id.as_number(), before.version)
             }
             Some(_) => {}
+        }
+        if let Some(algorithm) = id_token_algorithm(&client) {
+            self.id_token_algorithms.push((entry.realm.clone(), algorithm));
         }
         if changed {
             client.version = before.as_ref().map_or(1, |before| before.version + 1);
@@ -290,6 +338,35 @@ impl<'a> Plan<'a> {
             access_token_seconds: None,
             revocation_cascade: RevocationCascade::default(),
             authorization: ClientAuthorization::default(),
+        }
+    }
+
+    /// What a client registers for people who sign in.
+    fn authorization(&mut self, record: &str, entry: &ClientEntry, client: &mut Client) {
+        let authorization = &mut client.authorization;
+        set(&mut authorization.redirect_uris, entry.redirect_uris.clone());
+        set(&mut authorization.post_logout_redirect_uris, entry.post_logout_redirect_uris.clone());
+        set(&mut authorization.id_token_algorithm, entry.id_token_signed_response_alg);
+        set(&mut authorization.skip_consent, entry.skip_consent);
+        set(&mut authorization.rotate_refresh_tokens, entry.rotate_refresh_tokens);
+        set_text(&mut authorization.logo_uri, entry.logo_uri.as_ref());
+        set_text(&mut authorization.policy_uri, entry.policy_uri.as_ref());
+        set_text(&mut authorization.tos_uri, entry.tos_uri.as_ref());
+        let pages = [&authorization.logo_uri, &authorization.policy_uri, &authorization.tos_uri];
+        let pages_are_wrong = pages.into_iter().flatten().any(|address| !address.starts_with("https://"));
+        let faults: Vec<String> = authorization
+            .redirect_uris
+            .iter()
+            .chain(&authorization.post_logout_redirect_uris)
+            .filter_map(|address| {
+                Some(format!("the redirect address {address} {}", redirect_fault(address)?))
+            })
+            .collect();
+        for fault in faults {
+            self.fault(record, fault);
+        }
+        if pages_are_wrong {
+            self.fault(record, "logo_uri, policy_uri and tos_uri are https addresses");
         }
     }
 
@@ -368,6 +445,10 @@ impl<'a> Plan<'a> {
         if client.auth_methods.contains(&ClientAuthMethod::PrivateKeyJwt) && client.jwks.is_none() {
             self.fault(record, "private_key_jwt needs jwks");
         }
+        let redirects = client.grant_types.contains(&GrantType::AuthorizationCode);
+        if redirects && client.authorization.redirect_uris.is_empty() {
+            self.fault(record, "authorization_code needs redirect_uris");
+        }
         if client.default_api.is_some_and(|api| !client.allowed.contains_key(&api)) {
             self.fault(record, "default_api is one of the APIs in allowed");
         }
@@ -417,6 +498,9 @@ impl<'a> Plan<'a> {
         for (name, realm) in &self.realms {
             needed.entry(name.clone()).or_default().push(realm.signing_algorithm.0);
         }
+        for (realm, algorithm) in std::mem::take(&mut self.id_token_algorithms) {
+            needed.entry(realm).or_default().push(algorithm);
+        }
         for (name, mut algorithms) in needed {
             algorithms.sort_by_key(|algorithm| algorithm.name());
             algorithms.dedup();
@@ -445,7 +529,7 @@ impl<'a> Plan<'a> {
         self.preconditions.push(Precondition::RecordUnchanged { kind, id, version });
     }
 
-    fn line(&mut self, record: String, differences: Option<Vec<String>>) {
+    pub(super) fn line(&mut self, record: String, differences: Option<Vec<String>>) {
         let verdict = match &differences {
             None => Verdict::Made,
             Some(differences) if differences.is_empty() => Verdict::Unchanged,
@@ -458,9 +542,15 @@ impl<'a> Plan<'a> {
 /// The longest lifetime of a token, in seconds: ten years.
 const LIFETIME_SECONDS_MAX: u64 = 10 * 366 * 86_400;
 
-fn set<T>(slot: &mut T, value: Option<T>) {
+pub(super) fn set<T>(slot: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *slot = value;
+    }
+}
+
+fn set_text(slot: &mut Option<String>, value: Option<&String>) {
+    if let Some(value) = value {
+        *slot = Some(value.clone()).filter(|text| !text.is_empty());
     }
 }
 
@@ -498,7 +588,7 @@ fn is_client_id(text: &str) -> bool {
 }
 
 /// The members in which two records differ, without those that are secret.
-fn differences<T: serde::Serialize>(before: &T, after: &T) -> Vec<String> {
+pub(super) fn differences<T: serde::Serialize>(before: &T, after: &T) -> Vec<String> {
     let members = |record: &T| match serde_json::to_value(record) {
         Ok(serde_json::Value::Object(members)) => members,
         _ => serde_json::Map::new(),

@@ -522,6 +522,8 @@ pub fn each_write(series: u32) -> Vec<Write> {
     writes.push(Write::ReplaceRefreshToken { token: token(2), at: NOW });
     writes.push(Write::PutConsent(consent(Some(api_id(series.into())))));
     writes.push(Write::PutConsent(consent(None)));
+    writes.push(Write::ExtendSession { session: session_id(1), expires_at: NOW });
+    writes.push(Write::TouchSession { session: session_id(1), idle_expires_at: NOW });
     writes.push(Write::DeleteConsents { user: user_id(2), client: client_id(1) });
     for (kind, subject, put) in cuttable() {
         writes.push(put);

@@ -227,6 +227,19 @@ pub async fn a_session_and_a_user_are_found_by_what_names_them(backend: &impl Ba
     let by_subject = |realm, subject: &str| storage.find_user_by_subject(realm, subject.to_owned());
     assert_eq!(by_subject(realm_id(1), "subject-1").await.unwrap(), Some(user(1)));
     assert_eq!(by_subject(realm_id(2), "subject-1").await.unwrap(), None);
+    // The end of a session for its tokens never comes closer.
+    for (expires_at, expected) in [(NOW, session(1).expires_at), (NOW.plus_seconds(50), NOW.plus_seconds(50))]
+    {
+        let touched = NOW.plus_seconds(1);
+        store
+            .write(vec![
+                Write::ExtendSession { session: session_id(1), expires_at },
+                Write::TouchSession { session: session_id(1), idle_expires_at: touched },
+            ])
+            .await;
+        let found = storage.find_session(session_id(1)).await.unwrap().unwrap().session;
+        assert_eq!((found.expires_at, found.browser.idle_expires_at), (expected, touched));
+    }
     store.write(vec![Write::DeleteUser(user_id(1))]).await;
     assert_eq!(storage.find_user(user_id(1)).await.unwrap(), None);
     assert!(storage.find_session(session_id(1)).await.unwrap().is_none());

@@ -1,0 +1,51 @@
+//! What is done with users beyond what is done with every record.
+
+use lydian_primitives::Secret;
+use lydian_service::administration::records::RecordName;
+use serde::{Deserialize, Serialize};
+
+use super::apply::{Applied, AppliedRecord};
+use crate::{AdminApi, Operation, OperationError};
+
+/// Sets the password of a user, or makes a random one.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetPassword {
+    /// Which user.
+    pub record: RecordName,
+    /// The new password; a random one is made when it is absent.
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for SetPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SetPassword").field("record", &self.record).finish_non_exhaustive()
+    }
+}
+
+/// What became of a password.
+#[derive(Serialize, Deserialize)]
+pub struct PasswordSet {
+    /// What changed.
+    pub records: Vec<AppliedRecord>,
+    /// The password, when it was made here: shown once.
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for PasswordSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PasswordSet").field("records", &self.records).finish_non_exhaustive()
+    }
+}
+
+impl Operation for SetPassword {
+    const NAME: &'static str = "users.set_password";
+    type Outcome = PasswordSet;
+
+    async fn perform(self, api: &AdminApi) -> Result<PasswordSet, OperationError> {
+        let password = self.password.map(Secret::new);
+        let (outcome, made) = api.service().set_password(&self.record, password).await?;
+        let password = made.map(|secret| secret.expose().to_owned());
+        Ok(PasswordSet { records: Applied::of(&outcome, false).records, password })
+    }
+}

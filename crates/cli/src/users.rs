@@ -1,0 +1,154 @@
+//! `lydian user ...`: people, one at a time.
+
+use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use lydian_admin_api::operations::users::SetPassword;
+use lydian_domain::{RealmName, UserProfile};
+use lydian_server::control::Absent;
+use lydian_service::administration::records::Kind;
+use lydian_service::apply::{Document, UserEntry};
+
+use crate::control::Target;
+use crate::output;
+use crate::records::{self, Adds, InRealm, NameArguments};
+
+/// What is done with a user.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Set the password: typed twice, read from a file, or made here and shown once
+    SetPassword(SetPasswordArguments),
+    #[command(flatten)]
+    Record(records::Command<AddUser>),
+}
+
+/// Where a password comes from.
+#[derive(clap::Args)]
+struct PasswordSource {
+    /// Read the password from this file, without the line end; - reads it from standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "generate_password")]
+    password_file: Option<PathBuf>,
+    /// Make a random password, and show it once
+    #[arg(long)]
+    generate_password: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct SetPasswordArguments {
+    #[command(flatten)]
+    name: NameArguments,
+    #[command(flatten)]
+    source: PasswordSource,
+}
+
+/// What makes a user.
+#[derive(clap::Args)]
+pub(crate) struct AddUser {
+    /// The name with which the user signs in
+    username: String,
+    /// The person's name
+    #[arg(long)]
+    name: Option<String>,
+    /// The e-mail address
+    #[arg(long)]
+    email: Option<String>,
+    /// A role; repeat it for more
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// A group; repeat it for more
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<String>,
+    #[command(flatten)]
+    source: PasswordSource,
+    #[command(flatten)]
+    in_realm: InRealm,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Adds for AddUser {
+    const KIND: Kind = Kind::User;
+
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn document(&self) -> Result<Document, String> {
+        let realm = self.in_realm.realm.clone().unwrap_or_else(RealmName::default_realm);
+        let profile = UserProfile {
+            name: self.name.clone(),
+            email: self.email.clone(),
+            roles: self.roles.iter().cloned().collect(),
+            groups: self.groups.iter().cloned().collect(),
+            ..UserProfile::default()
+        };
+        let entry = UserEntry {
+            password: self.source.read()?,
+            profile: Some(profile),
+            ..UserEntry::named(realm, &self.username)
+        };
+        Ok(Document { users: vec![entry], ..Document::default() })
+    }
+}
+
+impl PasswordSource {
+    /// The password; `None` when one is to be made.
+    fn read(&self) -> Result<Option<String>, String> {
+        if self.generate_password {
+            return Ok(None);
+        }
+        let text = match &self.password_file {
+            Some(file) if file.as_os_str() == "-" => {
+                let mut text = String::new();
+                std::io::stdin().read_to_string(&mut text).map_err(|error| error.to_string())?;
+                text
+            }
+            Some(file) => {
+                std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?
+            }
+            None if std::io::stdin().is_terminal() => return typed_twice().map(Some),
+            None => {
+                return Err(
+                    "name the password with --password-file, or make one with --generate-password".to_owned()
+                );
+            }
+        };
+        Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+}
+
+/// A password that is typed twice and not shown.
+fn typed_twice() -> Result<String, String> {
+    let ask = |prompt| rpassword::prompt_password(prompt).map_err(|error| error.to_string());
+    let password = ask("Password: ")?;
+    if ask("Once more: ")? != password {
+        return Err("the two differ".to_owned());
+    }
+    Ok(password)
+}
+
+/// Runs a command.
+///
+/// # Errors
+///
+/// The exit status, after the reason was said.
+pub(crate) fn run(command: &Command) -> Result<ExitCode, ExitCode> {
+    let SetPasswordArguments { name, source } = match command {
+        Command::Record(command) => return records::run(command),
+        Command::SetPassword(arguments) => arguments,
+    };
+    let password = source.read().map_err(|what| {
+        output::complain(&format!("lydian could not set the password: {what}"));
+        ExitCode::from(output::REFUSED)
+    })?;
+    let operation = SetPassword { record: name.record(Kind::User), password };
+    let outcome = name.target.perform("set the password", Absent::Refuse, operation)?;
+    name.target.show(&outcome, || match &outcome.password {
+        Some(password) => format!("This password is shown this once; keep it now.\n\n{password}"),
+        None if outcome.records.iter().any(|record| record.verdict == "changed") => {
+            "The password is set. What was granted with the old one is dead.".to_owned()
+        }
+        None => "It was this password already; nothing changed.".to_owned(),
+    })
+}

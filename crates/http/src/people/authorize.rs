@@ -1,0 +1,268 @@
+//! `/oauth2/authorize` and the pages behind it: sign in, continue, consent (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, StatusCode};
+use http_body::Body;
+use lydian_domain::Refusal;
+use lydian_oauth_types::{Form, FormError, ScopeSet, words};
+use lydian_pages::views::{Api, Consent, SignIn as SignInPage, SignInProblem};
+use lydian_pages::{Frame, Language};
+use lydian_primitives::{Secret, limits};
+use lydian_service::authorizing::{Browser, Step};
+use lydian_service::sessions::Recognised;
+use lydian_service::signing_in::{SignIn, SignedIn};
+use lydian_service::{Moment, RealmState, Service, ServiceError};
+
+use super::browser::{self, Cookies};
+use super::page;
+use crate::error_response::Problem;
+use crate::form_request::is_form;
+use crate::{Answer, body, find_realm};
+
+/// Which of the pages is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The authorization endpoint.
+    Authorize,
+    /// The decision of the consent page.
+    Consent,
+    /// The same request, after a sign-in.
+    Continue,
+    /// The form of the sign-in page.
+    SignIn,
+}
+
+/// A browser's request that has arrived whole.
+struct PersonRequest<'a> {
+    service: &'a Service,
+    head: &'a Parts,
+    moment: Moment,
+    realm: Arc<RealmState>,
+    cookies: Cookies,
+    recognised: Option<Recognised>,
+}
+
+/// Answers a browser.
+///
+/// # Errors
+///
+/// A [`Problem`] for what is no business of a person: an unknown realm, a body beyond its limits.
+pub async fn handle<B>(
+    service: &Service,
+    asked: Asked,
+    realm: Option<&str>,
+    head: &Parts,
+    body: B,
+    peer: IpAddr,
+) -> Result<Answer, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let is_post = head.method == Method::POST;
+    let sent = if is_post {
+        body::read_body(body, limits::BODY_BYTES_MAX, limits::BODY_IDLE_TIMEOUT).await?
+    } else {
+        Bytes::new()
+    };
+    let moment = service.moment().map_err(Problem::Service)?;
+    let realm = find_realm(service, realm)?;
+    let cookies = Cookies::of(head, &realm, service.node().entropy());
+    let mut request = PersonRequest { service, head, moment, realm, cookies, recognised: None };
+    let form = if !is_post {
+        browser::query(head, &["resource"])
+    } else if is_form(head) {
+        Form::parse(&sent, &["resource"])
+    } else {
+        return Ok(request.fault(&Refusal::BodyNotForm.into()));
+    };
+    let form = match form {
+        Ok(form) => form,
+        Err(error) => return Ok(request.fault(&refusal_of(error).into())),
+    };
+    let answered = match request.recognise().await {
+        Ok(()) => request.answer(asked, &form, peer).await,
+        Err(error) => Err(error),
+    };
+    Ok(answered.unwrap_or_else(|error| request.fault(&error)))
+}
+
+impl PersonRequest<'_> {
+    async fn recognise(&mut self) -> Result<(), ServiceError> {
+        let Some(session) = self.cookies.session.clone() else {
+            return Ok(());
+        };
+        self.recognised = self.service.recognise(&self.realm, &session, &self.moment).await?;
+        Ok(())
+    }
+
+    async fn answer(&mut self, asked: Asked, form: &Form<'_>, peer: IpAddr) -> Result<Answer, ServiceError> {
+        let is_ours = matches!(asked, Asked::Consent | Asked::SignIn);
+        // The authorization endpoint is for anybody; what our pages send comes from our pages.
+        if is_ours && (!self.cookies.had_mark || !browser::is_same_origin(self.head, &self.realm)) {
+            return Err(Refusal::FlowInvalid.into());
+        }
+        let carried = || form.find("flow").ok_or(Refusal::FlowInvalid);
+        let browser = Browser { mark: &self.cookies.mark, recognised: self.recognised.as_ref() };
+        let (service, realm, moment) = (self.service, &self.realm, &self.moment);
+        let step = match asked {
+            Asked::Authorize => service.begin_authorization(realm, form, &browser, moment).await?,
+            Asked::Continue => {
+                service.continue_authorization(realm, carried()?, &browser, moment).await?
+            }
+            Asked::Consent => {
+                let allows = form.find("decision") == Some("allow");
+                service.decide_consent(realm, carried()?, allows, &browser, moment).await?
+            }
+            Asked::SignIn => {
+                let carried = carried()?.to_owned();
+                return self.sign_in(&carried, form, peer).await;
+            }
+        };
+        Ok(self.show(&step))
+    }
+
+    /// The form of the sign-in page.
+    async fn sign_in(&mut self, carried: &str, form: &Form<'_>, peer: IpAddr) -> Result<Answer, ServiceError> {
+        let flow = self.service.open_flow(&self.realm, carried, &self.cookies.mark, &self.moment)?;
+        let username = form.find("username").unwrap_or_default();
+        let password = Secret::new(form.find("password").unwrap_or_default().to_owned());
+        let presented = SignIn {
+            username,
+            password: &password,
+            address: peer,
+            user_agent: browser::user_agent(self.head),
+            before: self.recognised.as_ref().map(|recognised| &recognised.session),
+        };
+        let signed_in = match self.service.sign_in(&self.realm, &presented, &self.moment).await {
+            Ok(signed_in) => signed_in,
+            Err(ServiceError::TooManyRequests(wait)) => {
+                let problem = SignInProblem::TooManyAttempts { wait_seconds: wait.as_secs() + 1 };
+                return Ok(self.sign_in_again(&flow, carried, username, problem, StatusCode::TOO_MANY_REQUESTS));
+            }
+            Err(error) => return Err(error),
+        };
+        match signed_in {
+            SignedIn::No => {
+                let problem = SignInProblem::WrongCredentials;
+                Ok(self.sign_in_again(&flow, carried, username, problem, StatusCode::OK))
+            }
+            SignedIn::Yes(recognised, cookie) => {
+                self.cookies.set_session(cookie.value.expose(), cookie.seconds);
+                let mark = &self.cookies.mark;
+                let carried =
+                    self.service.carry_signed_in(&self.realm, flow, &recognised, mark, &self.moment);
+                Ok(page::see_other(&format!("continue?flow={carried}"), &self.cookies))
+            }
+        }
+    }
+
+    fn sign_in_again(
+        &self,
+        flow: &lydian_service::authorizing::Flow,
+        carried: &str,
+        username: &str,
+        problem: SignInProblem,
+        status: StatusCode,
+    ) -> Answer {
+        let request = flow.request();
+        let client = self.realm.client_by_name(&request.client_id);
+        let page = SignInPage {
+            frame: page::frame(&self.realm, self.head, request.ui_locales.as_deref()),
+            action: "sign-in",
+            hidden: &[("flow", carried)],
+            application: client.map(|client| page::application(client)),
+            username,
+            problem: Some(problem),
+            forgotten_password: None,
+            passkey: None,
+        };
+        page::html(status, &page, Some(&request.return_to), &self.cookies)
+    }
+
+    fn show(&self, step: &Step) -> Answer {
+        match step {
+            Step::Return(return_to, result) => {
+                let result = result.as_ref().map_err(|refusal| *refusal);
+                page::give_back(&self.realm, self.head, return_to, result, &self.cookies)
+            }
+            Step::SignIn { application, flow, login_hint, ui_locales } => {
+                let page = SignInPage {
+                    frame: page::frame(&self.realm, self.head, ui_locales.as_deref()),
+                    action: "sign-in",
+                    hidden: &[("flow", flow)],
+                    application: Some(page::application(&application.client)),
+                    username: login_hint.as_deref().unwrap_or_default(),
+                    problem: None,
+                    forgotten_password: None,
+                    passkey: None,
+                };
+                page::html(StatusCode::OK, &page, Some(&application.return_to), &self.cookies)
+            }
+            Step::Consent { application, flow, api, scope, ui_locales } => {
+                let frame = page::frame(&self.realm, self.head, ui_locales.as_deref());
+                let (identity, of_api) = words_of(scope, frame);
+                let mut apis = Vec::new();
+                if let Some((_, name)) = api {
+                    apis.push(Api { name, scopes: &of_api });
+                }
+                let house = self.realm.realm.sign_in.brand_name.as_deref().unwrap_or("Lydian");
+                if !identity.is_empty() {
+                    apis.push(Api { name: house, scopes: &identity });
+                }
+                let username = self.recognised.as_ref().map_or("", |recognised| &recognised.user.username);
+                let page = Consent {
+                    frame,
+                    action: "consent",
+                    hidden: &[("flow", flow)],
+                    application: page::application(&application.client),
+                    apis: &apis,
+                    username,
+                    not_you: Some("logout"),
+                };
+                page::html(StatusCode::OK, &page, Some(&application.return_to), &self.cookies)
+            }
+        }
+    }
+
+    fn fault(&self, error: &ServiceError) -> Answer {
+        page::fault(&self.realm, self.head, error, &self.cookies)
+    }
+}
+
+/// The scopes in words: those of a person's identity, and those of an API, which are named as the API defines them.
+fn words_of<'a>(scope: &'a ScopeSet, frame: Frame<'_>) -> (Vec<&'a str>, Vec<&'a str>) {
+    let is_identity = |scope: &&str| words::IDENTITY_SCOPES.contains(scope);
+    let identity = scope.iter().filter(is_identity).map(|scope| identity_words(scope, frame.language)).collect();
+    let of_api = scope.iter().filter(|scope| !is_identity(scope)).collect();
+    (identity, of_api)
+}
+
+/// What an identity scope opens, as the end of "the application would like to".
+fn identity_words(scope: &str, language: Language) -> &'static str {
+    let (english, german) = match scope {
+        "address" => ("see your postal address", "Ihre Postanschrift sehen"),
+        "email" => ("see your e-mail address", "Ihre E-Mail-Adresse sehen"),
+        "offline_access" => {
+            ("keep this access when you are away", "diesen Zugriff behalten, wenn Sie nicht da sind")
+        }
+        "openid" => ("know who you are", "wissen, wer Sie sind"),
+        "phone" => ("see your telephone number", "Ihre Telefonnummer sehen"),
+        _ => ("see your name and profile", "Ihren Namen und Ihr Profil sehen"),
+    };
+    match language {
+        Language::German => german,
+        _ => english,
+    }
+}
+
+fn refusal_of(error: FormError) -> Refusal {
+    match error {
+        FormError::Encoding => Refusal::FormMalformed,
+        FormError::Repeated => Refusal::ParameterRepeated,
+        FormError::TooMany => Refusal::TooManyParameters,
+    }
+}

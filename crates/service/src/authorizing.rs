@@ -1,0 +1,375 @@
+//! The authorization endpoint's use cases (RFC 6749 §4.1): a request, a person who signs in and agrees, and a code.
+//!
+//! What is known of a request between two pages is carried by the browser, sealed for this very browser: nothing is stored for
+//! somebody who has not signed in. Each step decides anew, from what is true then.
+
+use std::sync::Arc;
+
+use lydian_domain::audience::{self, Chosen, Owner, Request};
+use lydian_domain::authorize::{self, AuthorizationRequest, Next, ReturnTo, Situation};
+use lydian_domain::secrets::{TokenKind, sha256};
+use lydian_domain::{
+    AuthorizationCode, Client, Consent, Grant, GrantId, Refusal, Rotation, User, token_string,
+};
+use lydian_oauth_types::{Form, ScopeSet};
+use lydian_primitives::{Secret, Timestamp, base64url};
+use lydian_revocation::Seq;
+use lydian_storage::{Change, Unavailable, Write};
+use serde::{Deserialize, Serialize};
+
+use crate::directory::RealmState;
+use crate::error::ServiceError;
+use crate::exchanging::CODE_PREFIX;
+use crate::logging_out::subject_of_hint;
+use crate::sessions::Recognised;
+use crate::{Moment, Service};
+
+/// How long a person may take between two pages, in seconds.
+const FLOW_SECONDS_MAX: u64 = 1_800;
+
+/// A request on its way through the pages.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Flow {
+    request: AuthorizationRequest,
+    /// When the last page was shown, in seconds since 1970.
+    shown_at: u64,
+    /// The session in which the person signed in for this very request.
+    signed_in: Option<u64>,
+}
+
+impl Flow {
+    /// The request.
+    pub fn request(&self) -> &AuthorizationRequest {
+        &self.request
+    }
+}
+
+/// What a browser brings along.
+#[derive(Debug)]
+pub struct Browser<'a> {
+    /// The random value that marks this browser.
+    pub mark: &'a str,
+    /// Its session, when its person is signed in.
+    pub recognised: Option<&'a Recognised>,
+}
+
+/// What a page says of the application that asks.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// The client.
+    pub client: Arc<Client>,
+    /// Where the answer will go.
+    pub return_to: ReturnTo,
+}
+
+/// What comes of a step.
+#[derive(Debug)]
+pub enum Step {
+    /// The person is asked to agree.
+    Consent {
+        /// Who asks.
+        application: Application,
+        /// The request, for the next step.
+        flow: String,
+        /// The audience and name of the API; `None` for the person's identity alone.
+        api: Option<(String, String)>,
+        /// All that is asked for.
+        scope: ScopeSet,
+        /// The languages that the client asks for.
+        ui_locales: Option<String>,
+    },
+    /// The browser goes back to the client, with a code or a refusal.
+    Return(ReturnTo, Result<Secret, Refusal>),
+    /// The person is asked who it is.
+    SignIn {
+        /// Who asks.
+        application: Application,
+        /// The request, for the next step.
+        flow: String,
+        /// Who probably signs in.
+        login_hint: Option<String>,
+        /// The languages that the client asks for.
+        ui_locales: Option<String>,
+    },
+}
+
+impl Service {
+    /// Begins with a request.
+    ///
+    /// # Errors
+    ///
+    /// A refusal that is shown to the person, because no address is proven; unavailable when we cannot go on now.
+    pub async fn begin_authorization(
+        &self,
+        realm: &Arc<RealmState>,
+        form: &Form<'_>,
+        browser: &Browser<'_>,
+        moment: &Moment,
+    ) -> Result<Step, ServiceError> {
+        let client_id = form.find("client_id").ok_or(Refusal::ClientMissing)?;
+        let client = realm.client_by_name(client_id).ok_or(Refusal::ClientUnknown)?;
+        let return_to = authorize::return_to(client, form)?;
+        let request = match authorize::request(client, return_to.clone(), form) {
+            Ok(request) => request,
+            Err(refusal) => return Ok(Step::Return(return_to, Err(refusal))),
+        };
+        let flow = Flow { request, shown_at: moment.now.as_unix_seconds(), signed_in: None };
+        self.go_on(realm, flow, browser, false, moment).await
+    }
+
+    /// Goes on with a request after the person has signed in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin_authorization`].
+    pub async fn continue_authorization(
+        &self,
+        realm: &Arc<RealmState>,
+        carried: &str,
+        browser: &Browser<'_>,
+        moment: &Moment,
+    ) -> Result<Step, ServiceError> {
+        let flow = self.open_flow(realm, carried, browser.mark, moment)?;
+        self.go_on(realm, flow, browser, false, moment).await
+    }
+
+    /// Ends a request with what the person decided on the consent page.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin_authorization`].
+    pub async fn decide_consent(
+        &self,
+        realm: &Arc<RealmState>,
+        carried: &str,
+        allows: bool,
+        browser: &Browser<'_>,
+        moment: &Moment,
+    ) -> Result<Step, ServiceError> {
+        let flow = self.open_flow(realm, carried, browser.mark, moment)?;
+        if !allows {
+            return Ok(Step::Return(flow.request.return_to, Err(Refusal::AccessDenied)));
+        }
+        self.go_on(realm, flow, browser, true, moment).await
+    }
+
+    /// The request that a browser carries.
+    ///
+    /// # Errors
+    ///
+    /// A refusal when it was made for another browser, altered, or is too old.
+    pub fn open_flow(
+        &self,
+        realm: &RealmState,
+        carried: &str,
+        mark: &str,
+        moment: &Moment,
+    ) -> Result<Flow, Refusal> {
+        let opened = realm.secrets.open_carried(&label(mark), carried).ok_or(Refusal::FlowInvalid)?;
+        let flow: Flow = serde_json::from_slice(&opened).map_err(|_| Refusal::FlowInvalid)?;
+        let shown_at = Timestamp::from_unix_seconds(flow.shown_at);
+        if moment.now.seconds_since(shown_at) > FLOW_SECONDS_MAX {
+            return Err(Refusal::FlowExpired);
+        }
+        Ok(flow)
+    }
+
+    /// The same request, signed in by this session, as the browser carries it to the next page.
+    pub fn carry_signed_in(
+        &self,
+        realm: &RealmState,
+        flow: Flow,
+        recognised: &Recognised,
+        mark: &str,
+        moment: &Moment,
+    ) -> String {
+        self.carry(realm, Flow { signed_in: Some(recognised.session.id.as_number()), ..flow }, mark, moment)
+    }
+
+    fn carry(&self, realm: &RealmState, flow: Flow, mark: &str, moment: &Moment) -> String {
+        let flow = Flow { shown_at: moment.now.as_unix_seconds(), ..flow };
+        let plain = serde_json::to_vec(&flow).expect("strings, numbers and lists always serialise");
+        realm.secrets.seal_carried(&label(mark), &plain, &self.mint(moment))
+    }
+
+    async fn go_on(
+        &self,
+        realm: &Arc<RealmState>,
+        flow: Flow,
+        browser: &Browser<'_>,
+        agreed: bool,
+        moment: &Moment,
+    ) -> Result<Step, ServiceError> {
+        let request = &flow.request;
+        let client = realm.client_by_name(&request.client_id).ok_or(Refusal::ClientUnknown)?;
+        if !client.enabled {
+            return Err(Refusal::ClientDisabled.into());
+        }
+        let back = |refusal| Ok(Step::Return(request.return_to.clone(), Err(refusal)));
+        let asked = Request {
+            scope: request.scope.clone(),
+            resources: request.resources.iter().map(String::as_str).collect(),
+        };
+        let chosen = match audience::choose(Owner::Person, client, &asked, &**realm, &realm.issuer) {
+            Ok(chosen) => chosen,
+            Err(refusal) => return back(refusal),
+        };
+        if !client.grant_types.contains(&lydian_oauth_types::GrantType::AuthorizationCode) {
+            return back(Refusal::GrantTypeNotAllowed);
+        }
+        let expected = request.id_token_hint.as_deref().and_then(|hint| subject_of_hint(realm, hint));
+        let consents = match browser.recognised {
+            Some(recognised) => self.storage.find_consents(recognised.user.id, client.id).await?,
+            None => Vec::new(),
+        };
+        let signed_in = browser.recognised.map(|recognised| authorize::SignedIn {
+            authentication: recognised.session.browser.authentication,
+            subject: &recognised.user.subject,
+            in_this_flow: flow.signed_in == Some(recognised.session.id.as_number()),
+        });
+        let situation = Situation {
+            request,
+            client,
+            signed_in: signed_in.as_ref(),
+            expected_subject: expected.as_deref(),
+            scope: &chosen.scope,
+            api: chosen.api.map(|api| api.id),
+            consents: &consents,
+            agreed_in_this_flow: agreed,
+            now: moment.now,
+        };
+        let next = match authorize::next(&situation) {
+            Ok(next) => next,
+            Err(refusal) => return back(refusal),
+        };
+        let application = Application { client: Arc::clone(client), return_to: request.return_to.clone() };
+        let ui_locales = request.ui_locales.clone();
+        match (next, browser.recognised) {
+            (Next::Issue, Some(recognised)) => {
+                let code = self
+                    .issue_code(realm, client, &flow.request, &chosen, recognised, agreed, moment)
+                    .await?;
+                Ok(Step::Return(request.return_to.clone(), Ok(code)))
+            }
+            (Next::Consent, Some(_)) => Ok(Step::Consent {
+                application,
+                api: chosen.api.map(|api| (api.audience.clone(), api.name.clone())),
+                scope: chosen.scope.clone(),
+                ui_locales,
+                flow: self.carry(realm, flow, browser.mark, moment),
+            }),
+            _ => Ok(Step::SignIn {
+                application,
+                login_hint: request.login_hint.clone(),
+                ui_locales,
+                flow: self.carry(realm, flow, browser.mark, moment),
+            }),
+        }
+    }
+
+    /// Makes a code and the grant that it opens, durable before it leaves.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is of its own type, and they are what a code is made of"
+    )]
+    async fn issue_code(
+        &self,
+        realm: &Arc<RealmState>,
+        client: &Client,
+        request: &AuthorizationRequest,
+        chosen: &Chosen<'_>,
+        recognised: &Recognised,
+        agreed: bool,
+        moment: &Moment,
+    ) -> Result<Secret, ServiceError> {
+        let mint = self.mint(moment);
+        let (session, user) = (&recognised.session, &recognised.user);
+        let expires_at = moment.now.plus_seconds(realm.realm.sign_in.code_seconds);
+        let id = self.sequences.next(&*self.storage, expires_at.hour(), self.node.store_generation()).await?;
+        let handle = realm.secrets.token_handles().of_token(id);
+        let generation = realm.secrets.generation();
+        let text = Secret::new(token_string::format_opaque(CODE_PREFIX, generation, handle, mint.bytes()));
+        let digest = realm
+            .secrets
+            .digest(TokenKind::Code, generation, text.expose())
+            .ok_or_else(|| Unavailable::because("find the pepper of today"))?;
+        // Who agreed to access without a session gets tokens that no session ends.
+        let outlives_session = chosen.scope.contains("offline_access");
+        let grant = Grant {
+            id: GrantId::from_number(mint.number()),
+            realm: realm.realm.id,
+            client: client.id,
+            user: Some(user.id),
+            session: (!outlives_session).then_some(session.id),
+            api: chosen.api.map(|api| api.id),
+            scope: chosen.scope.clone(),
+            created_at: moment.now,
+            cut_at: Seq::ZERO,
+            refresh_token: None,
+            idle_expires_at: expires_at,
+            expires_at,
+            authentication: Some(session.browser.authentication),
+            claims: request.claims.clone(),
+            rotation: Rotation::default(),
+        };
+        let code = AuthorizationCode {
+            id,
+            realm: realm.realm.id,
+            client: client.id,
+            user: user.id,
+            session: session.id,
+            grant: grant.id,
+            redirect_uri: request.return_to.redirect_uri.clone(),
+            code_challenge: request.code_challenge,
+            scope: chosen.scope.clone(),
+            nonce: request.nonce.clone(),
+            issued_at: moment.now,
+            expires_at,
+            minted_at: moment.minted_at,
+            digest,
+            redeemed_at: None,
+        };
+        let mut writes = vec![Write::PutGrant(grant), Write::PutAuthorizationCode(code)];
+        if agreed {
+            writes.extend(self.consents_after(client, user, chosen, moment).await?);
+        }
+        self.storage.apply(Change { preconditions: Vec::new(), writes, at: moment.now }).await?;
+        Ok(text)
+    }
+
+    /// What the person has agreed to now, beside what it agreed to before.
+    async fn consents_after(
+        &self,
+        client: &Client,
+        user: &User,
+        chosen: &Chosen<'_>,
+        moment: &Moment,
+    ) -> Result<Vec<Write>, Unavailable> {
+        let before = self.storage.find_consents(user.id, client.id).await?;
+        let is_identity = |scope: &&str| lydian_oauth_types::words::IDENTITY_SCOPES.contains(scope);
+        let identity: ScopeSet = chosen.scope.iter().filter(is_identity).collect();
+        let of_api: ScopeSet = chosen.scope.iter().filter(|scope| !is_identity(scope)).collect();
+        let mut parts = vec![(None, identity)];
+        if let Some(api) = chosen.api {
+            parts.push((Some(api.id), of_api));
+        }
+        let put = |(api, scope): (Option<_>, ScopeSet)| {
+            let known = before.iter().find(|consent| consent.api == api);
+            let scope = known.map_or(scope.clone(), |known| known.scope.union(&scope));
+            Write::PutConsent(Consent {
+                realm: client.realm,
+                user: user.id,
+                client: client.id,
+                api,
+                scope,
+                given_at: moment.now,
+            })
+        };
+        Ok(parts.into_iter().filter(|(_, scope)| !scope.is_empty()).map(put).collect())
+    }
+}
+
+/// What seals a flow for one browser.
+fn label(mark: &str) -> String {
+    format!("authorization request of browser {}", base64url::encode(&sha256(mark.as_bytes())))
+}

@@ -1,0 +1,150 @@
+//! Signing in: who a person is, by password, with limits that slow a guesser down and never lock anybody out for ever (S39).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lydian_domain::authentication::{Authentication, AuthenticationMethod, AuthenticationMethods};
+use lydian_domain::{Session, User};
+use lydian_primitives::{BootInstant, Secret};
+use lydian_storage::{Change, Precondition, Write};
+
+use crate::directory::RealmState;
+use crate::error::ServiceError;
+use crate::limiter::Limiter;
+use crate::passwords::Verdict;
+use crate::sessions::{NewCookie, Recognised};
+use crate::{Moment, Service};
+
+/// How often one address may fail for one account: ten times at once, then every half minute.
+const ACCOUNT_AT_ADDRESS: (Duration, u32) = (Duration::from_secs(30), 10);
+
+/// How often an account may be missed from everywhere.
+const ACCOUNT: (Duration, u32) = (Duration::from_secs(5), 100);
+
+/// How often an address may fail, whoever it says it is: many people share one behind a gateway.
+const ADDRESS: (Duration, u32) = (Duration::from_secs(1), 100);
+
+/// Counts failed sign-ins.
+pub struct SignInLimits {
+    account_at_address: Limiter,
+    account: Limiter,
+    address: Limiter,
+}
+
+impl Default for SignInLimits {
+    fn default() -> Self {
+        let limiter = |(interval, burst)| Limiter::with_interval(interval, burst);
+        Self {
+            account_at_address: limiter(ACCOUNT_AT_ADDRESS),
+            account: limiter(ACCOUNT),
+            address: limiter(ADDRESS),
+        }
+    }
+}
+
+impl SignInLimits {
+    fn check(&self, realm: u64, account: &str, address: IpAddr, now: BootInstant) -> Result<(), Duration> {
+        self.account_at_address.check(&(realm, account, address), now)?;
+        self.account.check(&(realm, account), now)?;
+        self.address.check(&(realm, address), now)
+    }
+
+    fn count(&self, realm: u64, account: &str, address: IpAddr, now: BootInstant) {
+        self.account_at_address.count(&(realm, account, address), now);
+        self.account.count(&(realm, account), now);
+        self.address.count(&(realm, address), now);
+    }
+
+    /// Forgets those who have recovered.
+    pub fn sweep(&self, now: BootInstant) {
+        [&self.account_at_address, &self.account, &self.address].into_iter().for_each(|one| one.sweep(now));
+    }
+}
+
+/// What a person presents, and from where.
+#[derive(Debug)]
+pub struct SignIn<'a> {
+    /// The name, as it was typed.
+    pub username: &'a str,
+    /// The password.
+    pub password: &'a Secret,
+    /// The address of the browser.
+    pub address: IpAddr,
+    /// What the browser calls itself.
+    pub user_agent: &'a str,
+    /// The session that the browser has already, when its person proves again who it is.
+    pub before: Option<&'a Session>,
+}
+
+/// What became of a sign-in.
+#[derive(Debug)]
+pub enum SignedIn {
+    /// The person is who it says; the session is durable.
+    Yes(Box<Recognised>, NewCookie),
+    /// Name or password are wrong, or the user is disabled: nobody learns which.
+    No,
+}
+
+impl Service {
+    /// Signs a person in by password.
+    ///
+    /// # Errors
+    ///
+    /// "Too many requests" after many failures; unavailable when it cannot be checked or made durable now.
+    pub async fn sign_in(
+        &self,
+        realm: &Arc<RealmState>,
+        presented: &SignIn<'_>,
+        moment: &Moment,
+    ) -> Result<SignedIn, ServiceError> {
+        let mint = self.mint(moment);
+        let name = User::canonical_username(presented.username);
+        let account = name.clone().unwrap_or_default();
+        let realm_id = realm.realm.id.as_number();
+        let limits = &self.sign_in_limits;
+        limits
+            .check(realm_id, &account, presented.address, moment.boot_now)
+            .map_err(ServiceError::TooManyRequests)?;
+        // Counted before the answer is known: rivals in flight may not guess beyond the limit.
+        limits.count(realm_id, &account, presented.address, moment.boot_now);
+        let user = match name {
+            Some(name) => self.storage.find_user_by_name(realm.realm.id, name).await?,
+            None => None,
+        };
+        let hash = user.as_ref().and_then(|user| user.password.as_ref());
+        let verdict = self.passwords.verify(hash, presented.password, &mint).await?;
+        let (Verdict::Right { rehashed }, Some(user)) = (verdict, user) else {
+            return Ok(SignedIn::No);
+        };
+        if !user.enabled {
+            return Ok(SignedIn::No);
+        }
+        let methods = AuthenticationMethods::of(&[AuthenticationMethod::Password]);
+        let authentication = Authentication { at: moment.now, methods };
+        let (session, cookie) = self.signed_in_session(
+            realm,
+            &user,
+            presented.before,
+            authentication,
+            presented.user_agent,
+            moment,
+            &mint,
+        );
+        // The user must still be what was checked: a password that was changed meanwhile opens nothing.
+        let mut change = Change {
+            preconditions: vec![Precondition::UserUnchanged { user: user.id, version: user.version }],
+            writes: vec![Write::PutSession(session.clone())],
+            at: moment.now,
+        };
+        if rehashed.is_some() {
+            let user = User { password: rehashed, version: user.version + 1, ..user.clone() };
+            change.writes.push(Write::PutUser(user));
+        }
+        match self.storage.apply(change).await {
+            Ok(_) => Ok(SignedIn::Yes(Box::new(Recognised { session, user }), cookie)),
+            Err(lydian_storage::ApplyError::Conflict(_)) => Ok(SignedIn::No),
+            Err(lydian_storage::ApplyError::Unavailable(unavailable)) => Err(unavailable.into()),
+        }
+    }
+}
