@@ -146,7 +146,8 @@ pub fn find(path: &str) -> Option<Route<'_>> {
 
 fn in_realm<'a>(realm: Option<&'a str>, path: &str) -> Option<Route<'a>> {
     if let Some(name) = path.strip_prefix(ASSETS) {
-        return (!name.is_empty() && !name.contains('/')).then_some(Route { endpoint: Endpoint::Asset, realm });
+        return (!name.is_empty() && !name.contains('/'))
+            .then_some(Route { endpoint: Endpoint::Asset, realm });
     }
     let (_, endpoint) = PATHS.into_iter().find(|(known, _)| *known == path)?;
     Some(Route { endpoint, realm })

@@ -10,15 +10,39 @@ pub struct ServerMetadata {
     /// RFC 8414 §2.
     pub issuer: String,
     /// RFC 8414 §2.
+    pub authorization_endpoint: String,
+    /// RFC 8414 §2.
     pub token_endpoint: String,
+    /// OpenID Connect Discovery §3.
+    pub userinfo_endpoint: String,
+    /// OpenID Connect RP-Initiated Logout §2.1.
+    pub end_session_endpoint: String,
     /// RFC 8414 §2.
     pub jwks_uri: String,
     /// RFC 8414 §2.
     pub introspection_endpoint: String,
     /// RFC 8414 §2.
     pub revocation_endpoint: String,
-    /// RFC 8414 §2. Required there, and empty while there is no authorization endpoint.
+    /// RFC 8414 §2: `code` and no other (RFC 9700 §2.1.2).
     pub response_types_supported: Vec<String>,
+    /// RFC 8414 §2; given always, because its default names `fragment`.
+    pub response_modes_supported: Vec<String>,
+    /// RFC 8414 §2, RFC 7636 §6.2.
+    pub code_challenge_methods_supported: Vec<String>,
+    /// RFC 9207 §3.
+    pub authorization_response_iss_parameter_supported: bool,
+    /// OpenID Connect Discovery §3.
+    pub subject_types_supported: Vec<String>,
+    /// OpenID Connect Discovery §3.
+    pub id_token_signing_alg_values_supported: Vec<String>,
+    /// OpenID Connect Discovery §3.
+    pub claims_supported: Vec<String>,
+    /// OpenID Connect Discovery §3.
+    pub acr_values_supported: Vec<String>,
+    /// OpenID Connect Initiating User Registration §4.
+    pub prompt_values_supported: Vec<String>,
+    /// OpenID Connect Discovery §3.
+    pub ui_locales_supported: Vec<String>,
     /// RFC 8414 §2; given always, because its default names the implicit grant.
     pub grant_types_supported: Vec<String>,
     /// RFC 8414 §2.

@@ -1,4 +1,4 @@
-//! The fixtures of the reference page: two APIs with their clients, another API, and an application.
+//! The fixtures of the reference page: two APIs with their clients, another API, applications, and a user.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -34,6 +34,19 @@ const OTHER_API: DemoClient = DemoClient {
     secret_variable: "OTHER_API_CLIENT_SECRET",
 };
 
+const WEB: DemoClient =
+    DemoClient { client_id: "demo-web", id_variable: "WEB_CLIENT_ID", secret_variable: "WEB_CLIENT_SECRET" };
+
+/// A public client: a single-page application.
+const SPA_CLIENT_ID: &str = "demo-spa";
+
+/// Loopback addresses: any port will do (RFC 8252 §7.3).
+const WEB_REDIRECT_URI: &str = "http://127.0.0.1/callback";
+const SPA_REDIRECT_URI: &str = "http://127.0.0.1/spa/callback";
+
+const USER_NAME: &str = "alice@example.com";
+const USER_PASSWORD: &str = "USER_PASSWORD";
+
 const API_AUDIENCE: &str = "https://api.example.com/";
 const JWT_API_AUDIENCE: &str = "https://jwt-api.example.com/";
 const OTHER_API_AUDIENCE: &str = "https://other-api.example.com/";
@@ -41,6 +54,7 @@ const OTHER_API_AUDIENCE: &str = "https://other-api.example.com/";
 /// The demo as a script needs it.
 pub struct Demo {
     secrets: Vec<(DemoClient, Secret)>,
+    password: Secret,
 }
 
 impl Demo {
@@ -55,7 +69,7 @@ impl Demo {
         mint: &Mint<'_>,
     ) -> Result<Self, ApplyDocumentError> {
         let known = std::fs::read_to_string(directory.path().join(DEMO_FILE)).unwrap_or_default();
-        let secrets: Vec<(DemoClient, Secret)> = [APP, API, JWT_API, OTHER_API]
+        let secrets: Vec<(DemoClient, Secret)> = [APP, API, JWT_API, OTHER_API, WEB]
             .into_iter()
             .map(|client| {
                 let secret =
@@ -64,9 +78,11 @@ impl Demo {
                 (client, secret)
             })
             .collect();
-        let document = apply::parse(&document(&secrets))?;
+        let password = variable(&known, USER_PASSWORD).map(|text| Secret::new(text.to_owned()));
+        let password = password.unwrap_or_else(|| mint.client_secret());
+        let document = apply::parse(&document(&secrets, &password))?;
         service.apply_document(&document, false).await?;
-        Ok(Self { secrets })
+        Ok(Self { secrets, password })
     }
 
     /// The file of shell variables.
@@ -84,6 +100,11 @@ impl Demo {
             variable(client.id_variable, client.client_id);
             variable(client.secret_variable, secret.expose());
         }
+        variable("WEB_REDIRECT_URI", WEB_REDIRECT_URI);
+        variable("SPA_CLIENT_ID", SPA_CLIENT_ID);
+        variable("SPA_REDIRECT_URI", SPA_REDIRECT_URI);
+        variable("USER_NAME", USER_NAME);
+        variable(USER_PASSWORD, self.password.expose());
         variable("API_AUDIENCE", API_AUDIENCE);
         variable("JWT_API_AUDIENCE", JWT_API_AUDIENCE);
         variable("OTHER_API_AUDIENCE", OTHER_API_AUDIENCE);
@@ -133,14 +154,16 @@ curl{ca} --user "$API_CLIENT_ID:$API_CLIENT_SECRET" \
 }
 
 /// The document that makes the demo.
-fn document(secrets: &[(DemoClient, Secret)]) -> String {
+fn document(secrets: &[(DemoClient, Secret)], password: &Secret) -> String {
     let secret = |client: &DemoClient| {
         secrets
             .iter()
             .find(|(one, _)| one.client_id == client.client_id)
             .map_or("", |(_, secret)| secret.expose())
     };
-    let (app, api, jwt_api, other_api) = (secret(&APP), secret(&API), secret(&JWT_API), secret(&OTHER_API));
+    let (app, api, jwt_api, other_api, web) =
+        (secret(&APP), secret(&API), secret(&JWT_API), secret(&OTHER_API), secret(&WEB));
+    let password = password.expose();
     format!(
         r#"
 [[api]]
@@ -193,11 +216,39 @@ client_secret = "{other_api}"
 grant_types = ["client_credentials"]
 issuer_scopes = ["introspect", "internal_oauth2_introspect"]
 api = "{OTHER_API_AUDIENCE}"
+
+[[client]]
+client_id = "{web_id}"
+name = "Demo web application"
+client_secret = "{web}"
+auth_methods = ["client_secret_basic", "client_secret_post"]
+grant_types = ["authorization_code", "refresh_token"]
+redirect_uris = ["{WEB_REDIRECT_URI}"]
+post_logout_redirect_uris = ["{WEB_REDIRECT_URI}"]
+allowed = {{ "{API_AUDIENCE}" = ["read", "write"], "{JWT_API_AUDIENCE}" = ["read", "write"] }}
+issuer_scopes = ["openid", "profile", "email", "offline_access"]
+default_api = "{API_AUDIENCE}"
+
+[[client]]
+client_id = "{SPA_CLIENT_ID}"
+name = "Demo single-page application"
+auth_methods = ["none"]
+grant_types = ["authorization_code", "refresh_token"]
+redirect_uris = ["{SPA_REDIRECT_URI}"]
+allowed = {{ "{API_AUDIENCE}" = ["read"], "{JWT_API_AUDIENCE}" = ["read"] }}
+issuer_scopes = ["openid", "profile", "email"]
+default_api = "{API_AUDIENCE}"
+
+[[user]]
+username = "{USER_NAME}"
+password = "{password}"
+profile = {{ name = "Alice Example", given_name = "Alice", family_name = "Example", email = "{USER_NAME}", email_verified = true }}
 "#,
         app_id = APP.client_id,
         api_id = API.client_id,
         jwt_api_id = JWT_API.client_id,
         other_api_id = OTHER_API.client_id,
+        web_id = WEB.client_id,
     )
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use lydian_domain::audience::Apis;
+use lydian_domain::authentication::Acr;
 use lydian_domain::secrets::{HandleCipher, RealmSecrets, RootKeys, WrappingKey};
 use lydian_domain::{
     Api, ApiId, Client, ClientId, KeyId, KeyState, Realm, RealmId, RealmName, SigningKeyRecord, TokenFormat,
@@ -247,7 +248,10 @@ impl RealmState {
 
     /// The scopes that the issuer itself defines.
     pub fn issuer_scopes() -> ScopeSet {
-        [words::INTROSPECT_SCOPE, words::INTROSPECT_SCOPE_OF_MIGRANTS].into_iter().collect()
+        [words::INTROSPECT_SCOPE, words::INTROSPECT_SCOPE_OF_MIGRANTS]
+            .into_iter()
+            .chain(words::IDENTITY_SCOPES)
+            .collect()
     }
 }
 
@@ -423,6 +427,22 @@ impl Places {
     }
 }
 
+fn with_public_clients(mut methods: Vec<String>) -> Vec<String> {
+    methods.push(ClientAuthMethod::None.as_str().to_owned());
+    methods
+}
+
+/// The claims of ID tokens and of UserInfo answers.
+fn claims_supported() -> Vec<String> {
+    const OF_THE_TOKEN: [&str; 10] =
+        ["acr", "amr", "at_hash", "aud", "auth_time", "azp", "exp", "iat", "iss", "sub"];
+    let mut claims: Vec<String> = OF_THE_TOKEN.into_iter().map(str::to_owned).collect();
+    claims.extend(["nonce", "sid"].map(str::to_owned));
+    claims.extend(lydian_domain::claims::supported().map(str::to_owned));
+    claims.sort_unstable();
+    claims
+}
+
 fn metadata(places: &Places, apis: &HashMap<ApiId, Arc<ApiState>>) -> ServerMetadata {
     let methods = || -> Vec<String> {
         ClientAuthMethod::OFFERED.iter().map(|method| method.as_str().to_owned()).collect()
@@ -433,21 +453,33 @@ fn metadata(places: &Places, apis: &HashMap<ApiId, Arc<ApiState>>) -> ServerMeta
         .values()
         .filter(|state| state.api.enabled)
         .fold(RealmState::issuer_scopes(), |scopes, state| scopes.union(&state.api.scopes));
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     let mut introspection_methods = methods();
     introspection_methods.push("Bearer".to_owned());
     // A public client proves nothing, and may give its own tokens back all the same (RFC 7009 §2.1).
-    let mut revocation_methods = methods();
-    revocation_methods.push(ClientAuthMethod::None.as_str().to_owned());
+    let revocation_methods = with_public_clients(methods());
     ServerMetadata {
         issuer: places.issuer.clone(),
         token_endpoint: places.token_endpoint.clone(),
         jwks_uri: format!("{}/oauth2/jwks", places.base),
         introspection_endpoint: format!("{}/oauth2/introspect", places.base),
         revocation_endpoint: format!("{}/oauth2/revoke", places.base),
-        response_types_supported: Vec::new(),
+        authorization_endpoint: format!("{}/oauth2/authorize", places.base),
+        userinfo_endpoint: format!("{}/oauth2/userinfo", places.base),
+        end_session_endpoint: format!("{}/oauth2/logout", places.base),
+        response_types_supported: words(&["code"]),
+        response_modes_supported: words(&["query", "form_post"]),
+        code_challenge_methods_supported: words(&["S256"]),
+        authorization_response_iss_parameter_supported: true,
+        subject_types_supported: words(&["public"]),
+        id_token_signing_alg_values_supported: algorithms(),
+        claims_supported: claims_supported(),
+        acr_values_supported: Acr::ALL.iter().map(|acr| acr.as_str().to_owned()).collect(),
+        prompt_values_supported: words(&["none", "login", "consent", "select_account"]),
+        ui_locales_supported: words(&["en", "de"]),
         grant_types_supported: GrantType::OFFERED.iter().map(|grant| grant.as_str().to_owned()).collect(),
         scopes_supported: scopes.iter().map(str::to_owned).collect(),
-        token_endpoint_auth_methods_supported: methods(),
+        token_endpoint_auth_methods_supported: with_public_clients(methods()),
         token_endpoint_auth_signing_alg_values_supported: algorithms(),
         introspection_endpoint_auth_methods_supported: introspection_methods,
         introspection_endpoint_auth_signing_alg_values_supported: algorithms(),
@@ -455,6 +487,6 @@ fn metadata(places: &Places, apis: &HashMap<ApiId, Arc<ApiState>>) -> ServerMeta
         revocation_endpoint_auth_signing_alg_values_supported: algorithms(),
         request_uri_parameter_supported: false,
         request_parameter_supported: false,
-        claims_parameter_supported: false,
+        claims_parameter_supported: true,
     }
 }

@@ -75,6 +75,7 @@ const PLACES: &[Place] = &[
     Place { name: "lydian-jose", layer: 0, not_ours: &[], not_external: IO },
     Place { name: "lydian-oauth-types", layer: 0, not_ours: &[], not_external: IO },
     Place { name: "lydian-domain", layer: 1, not_ours: &[], not_external: IO },
+    Place { name: "lydian-pages", layer: 1, not_ours: &[], not_external: IO },
     Place { name: "lydian-revocation", layer: 1, not_ours: &[], not_external: IO },
     Place { name: "lydian-token-validation", layer: 1, not_ours: &[], not_external: IO },
     Place { name: "lydian-storage", layer: 2, not_ours: &[], not_external: HTTP_AND_SQL },

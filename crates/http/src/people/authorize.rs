@@ -110,9 +110,7 @@ impl PersonRequest<'_> {
         let (service, realm, moment) = (self.service, &self.realm, &self.moment);
         let step = match asked {
             Asked::Authorize => service.begin_authorization(realm, form, &browser, moment).await?,
-            Asked::Continue => {
-                service.continue_authorization(realm, carried()?, &browser, moment).await?
-            }
+            Asked::Continue => service.continue_authorization(realm, carried()?, &browser, moment).await?,
             Asked::Consent => {
                 let allows = form.find("decision") == Some("allow");
                 service.decide_consent(realm, carried()?, allows, &browser, moment).await?
@@ -126,7 +124,12 @@ impl PersonRequest<'_> {
     }
 
     /// The form of the sign-in page.
-    async fn sign_in(&mut self, carried: &str, form: &Form<'_>, peer: IpAddr) -> Result<Answer, ServiceError> {
+    async fn sign_in(
+        &mut self,
+        carried: &str,
+        form: &Form<'_>,
+        peer: IpAddr,
+    ) -> Result<Answer, ServiceError> {
         let flow = self.service.open_flow(&self.realm, carried, &self.cookies.mark, &self.moment)?;
         let username = form.find("username").unwrap_or_default();
         let password = Secret::new(form.find("password").unwrap_or_default().to_owned());
@@ -141,7 +144,13 @@ impl PersonRequest<'_> {
             Ok(signed_in) => signed_in,
             Err(ServiceError::TooManyRequests(wait)) => {
                 let problem = SignInProblem::TooManyAttempts { wait_seconds: wait.as_secs() + 1 };
-                return Ok(self.sign_in_again(&flow, carried, username, problem, StatusCode::TOO_MANY_REQUESTS));
+                return Ok(self.sign_in_again(
+                    &flow,
+                    carried,
+                    username,
+                    problem,
+                    StatusCode::TOO_MANY_REQUESTS,
+                ));
             }
             Err(error) => return Err(error),
         };
@@ -236,7 +245,8 @@ impl PersonRequest<'_> {
 /// The scopes in words: those of a person's identity, and those of an API, which are named as the API defines them.
 fn words_of<'a>(scope: &'a ScopeSet, frame: Frame<'_>) -> (Vec<&'a str>, Vec<&'a str>) {
     let is_identity = |scope: &&str| words::IDENTITY_SCOPES.contains(scope);
-    let identity = scope.iter().filter(is_identity).map(|scope| identity_words(scope, frame.language)).collect();
+    let identity =
+        scope.iter().filter(is_identity).map(|scope| identity_words(scope, frame.language)).collect();
     let of_api = scope.iter().filter(|scope| !is_identity(scope)).collect();
     (identity, of_api)
 }

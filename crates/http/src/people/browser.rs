@@ -22,7 +22,10 @@ impl CookieNames {
     pub fn of(realm: &RealmState) -> Self {
         let name = &realm.realm.name;
         let suffix = if name.is_default() { String::new() } else { format!("-{name}") };
-        Self { mark: format!("__Host-lydian-browser{suffix}"), session: format!("__Host-lydian-session{suffix}") }
+        Self {
+            mark: format!("__Host-lydian-browser{suffix}"),
+            session: format!("__Host-lydian-session{suffix}"),
+        }
     }
 }
 
@@ -116,7 +119,10 @@ pub fn is_same_origin(head: &Parts, realm: &RealmState) -> bool {
     match text(ORIGIN.as_str()) {
         // A browser that sends no address of the page says "null".
         None | Some("null") => true,
-        Some(origin) => realm.issuer == origin || realm.issuer.strip_prefix(origin).is_some_and(|rest| rest.starts_with('/')),
+        Some(origin) => {
+            realm.issuer == origin
+                || realm.issuer.strip_prefix(origin).is_some_and(|rest| rest.starts_with('/'))
+        }
     }
 }
 

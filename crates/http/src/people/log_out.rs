@@ -25,7 +25,12 @@ use crate::{Answer, body, find_realm};
 /// # Errors
 ///
 /// A [`Problem`] for what is no business of a person.
-pub async fn handle<B>(service: &Service, realm: Option<&str>, head: &Parts, body: B) -> Result<Answer, Problem>
+pub async fn handle<B>(
+    service: &Service,
+    realm: Option<&str>,
+    head: &Parts,
+    body: B,
+) -> Result<Answer, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -110,11 +115,8 @@ async fn end(
         Some(address) => {
             let state = request.state.as_deref().map(|state| ("state", state));
             let parameters: Vec<(&str, &str)> = state.into_iter().collect();
-            let location = if parameters.is_empty() {
-                address
-            } else {
-                page::with_parameters(&address, &parameters)
-            };
+            let location =
+                if parameters.is_empty() { address } else { page::with_parameters(&address, &parameters) };
             Ok(page::see_other(&location, cookies))
         }
         None => Ok(tell(realm, head, Notice::LoggedOut, cookies)),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, REFERRER_POLICY, RETRY_AFTER,
-    SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, REFERRER_POLICY,
+    RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderName, Response, StatusCode};
@@ -30,24 +30,23 @@ pub fn frame<'a>(realm: &'a RealmState, head: &Parts, ui_locales: Option<&str>) 
     let brand = Brand {
         name: settings.brand_name.as_deref().unwrap_or("Lydian"),
         logo: settings.brand_logo_uri.as_deref().and_then(WebLink::parse),
-        accent: settings
-            .brand_colour
-            .as_deref()
-            .and_then(|colour| Colour::from_hex(colour.trim_start_matches('#')))
-            .unwrap_or(Colour::DEFAULT_ACCENT),
+        accent: settings.brand_colour.as_deref().and_then(Colour::parse).unwrap_or(Colour::DEFAULT_ACCENT),
     };
     Frame::new(language, brand, ASSETS)
 }
 
 /// What the pages say of a client.
 pub fn application(client: &lydian_domain::Client) -> Application<'_> {
-    let link = |address: &'_ Option<String>| address.as_deref().and_then(WebLink::parse);
     Application {
         logo: link(&client.authorization.logo_uri),
         policy: link(&client.authorization.policy_uri),
         terms: link(&client.authorization.tos_uri),
         ..Application::named(&client.name)
     }
+}
+
+fn link(address: &Option<String>) -> Option<WebLink<'_>> {
+    address.as_deref().and_then(WebLink::parse)
 }
 
 /// A page. `goes_to` is where its forms may end up beside our own pages: Chrome checks each redirect after a form.
@@ -79,7 +78,10 @@ pub fn see_other(location: &str, cookies: &Cookies) -> Answer {
     if let Ok(location) = HeaderValue::try_from(location) {
         headers.insert(LOCATION, location);
     }
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
     harden(headers);
     set_cookies(&mut answer, cookies);
     answer

@@ -19,7 +19,12 @@ use crate::{Answer, body, find_realm, response};
 /// # Errors
 ///
 /// A [`Problem`], challenged as RFC 6750 §3 says.
-pub async fn handle<B>(service: &Service, realm: Option<&str>, head: &Parts, body: B) -> Result<Answer, Problem>
+pub async fn handle<B>(
+    service: &Service,
+    realm: Option<&str>,
+    head: &Parts,
+    body: B,
+) -> Result<Answer, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
