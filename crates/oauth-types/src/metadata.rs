@@ -39,8 +39,6 @@ pub struct ServerMetadata {
     pub claims_supported: Vec<String>,
     /// OpenID Connect Discovery §3.
     pub acr_values_supported: Vec<String>,
-    /// OpenID Connect Initiating User Registration §4.
-    pub prompt_values_supported: Vec<String>,
     /// OpenID Connect Discovery §3.
     pub ui_locales_supported: Vec<String>,
     /// RFC 8414 §2; given always, because its default names the implicit grant.

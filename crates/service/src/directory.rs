@@ -475,7 +475,6 @@ fn metadata(places: &Places, apis: &HashMap<ApiId, Arc<ApiState>>) -> ServerMeta
         id_token_signing_alg_values_supported: algorithms(),
         claims_supported: claims_supported(),
         acr_values_supported: Acr::ALL.iter().map(|acr| acr.as_str().to_owned()).collect(),
-        prompt_values_supported: words(&["none", "login", "consent", "select_account"]),
         ui_locales_supported: words(&["en", "de"]),
         grant_types_supported: GrantType::OFFERED.iter().map(|grant| grant.as_str().to_owned()).collect(),
         scopes_supported: scopes.iter().map(str::to_owned).collect(),

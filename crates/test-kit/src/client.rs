@@ -194,7 +194,7 @@ impl Reply {
     /// What every answer must have, whatever it says.
     #[track_caller]
     fn check(&self, path: &str) {
-        const KNOWN: [&str; 16] = [
+        const KNOWN: [&str; 22] = [
             "access-control-allow-origin",
             "allow",
             "cache-control",
@@ -202,15 +202,21 @@ impl Reply {
             "content-length",
             "content-security-policy",
             "content-type",
+            "cross-origin-opener-policy",
+            "cross-origin-resource-policy",
             "date",
             "etag",
+            "location",
+            "permissions-policy",
             "pragma",
             "referrer-policy",
             "retry-after",
+            "set-cookie",
             "transfer-encoding",
             "vary",
             "www-authenticate",
             "x-content-type-options",
+            "x-frame-options",
         ];
         for (name, _) in &self.headers {
             assert!(KNOWN.contains(&name.as_str()), "unexpected header {name}");
@@ -229,7 +235,9 @@ impl Reply {
             assert_eq!(self.header("cache-control"), Some("no-store"), "{path}");
             assert_eq!(self.header("pragma"), Some("no-cache"), "{path}");
         }
-        if self.status >= 400 {
+        if self.is_page() {
+            self.check_page(path);
+        } else if self.status >= 400 {
             let error = self.json();
             assert!(error["error"].is_string(), "{}", self.text());
             let text = error["error_description"].as_str().unwrap_or_default();
@@ -240,6 +248,30 @@ impl Reply {
         for challenge in self.headers("www-authenticate") {
             check_challenge(challenge);
         }
+    }
+}
+
+impl Reply {
+    /// Whether this is a page for people.
+    pub fn is_page(&self) -> bool {
+        self.header("content-type") == Some("text/html; charset=utf-8")
+    }
+
+    /// What every page must have, whatever it says (S28).
+    #[track_caller]
+    fn check_page(&self, path: &str) {
+        let policy = self.header("content-security-policy").unwrap_or_default();
+        for directive in
+            ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"]
+        {
+            assert!(policy.contains(directive), "{path}: {policy}");
+        }
+        assert!(policy.contains("form-action 'self'") && !policy.contains("unsafe"), "{path}: {policy}");
+        assert_eq!(self.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(self.header("referrer-policy"), Some("no-referrer"), "{path}");
+        assert_eq!(self.header("x-frame-options"), Some("DENY"), "{path}");
+        let text = self.text();
+        assert!(text.starts_with("<!doctype html>") && !text.contains("<style"), "{path}: {text}");
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Finished, Place, Server, finish};
 
 /// The variables of the contract.
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 20] = [
     "API_AUDIENCE",
     "API_CLIENT_ID",
     "API_CLIENT_SECRET",
@@ -22,6 +22,13 @@ const VARIABLES: [&str; 13] = [
     "OTHER_API_AUDIENCE",
     "OTHER_API_CLIENT_ID",
     "OTHER_API_CLIENT_SECRET",
+    "SPA_CLIENT_ID",
+    "SPA_REDIRECT_URI",
+    "USER_NAME",
+    "USER_PASSWORD",
+    "WEB_CLIENT_ID",
+    "WEB_CLIENT_SECRET",
+    "WEB_REDIRECT_URI",
 ];
 
 /// The commands as they were printed, from the first one on.
@@ -117,7 +124,7 @@ fn demo_env_has_exactly_the_variables_of_the_contract_and_they_are_true() {
     }
     let secrets: std::collections::BTreeSet<_> =
         demo.iter().filter(|(name, _)| name.ends_with("_SECRET")).map(|(_, value)| value).collect();
-    assert_eq!(secrets.len(), 4);
+    assert_eq!(secrets.len(), 5);
     check_apis(&server, &demo);
 }
 

@@ -62,7 +62,8 @@ fn refused(refusal: Refusal) -> Problem {
 }
 
 fn challenge() -> Answer {
-    let mut answer = response::json(StatusCode::UNAUTHORIZED, Bytes::from_static(b"{}"));
+    let body = "{\"error\":\"invalid_token\",\"error_description\":\"an access token is missing\"}";
+    let mut answer = response::json(StatusCode::UNAUTHORIZED, body);
     answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"lydian\""));
     answer
 }

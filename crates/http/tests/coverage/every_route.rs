@@ -27,6 +27,9 @@ const FAULTS: [Fault; 6] = [
 /// Status and error code; `None` where the answer is no error.
 type Expected = (u16, Option<&'static str>);
 
+/// In place of an error code: the answer is a page.
+const PAGE: &str = "page";
+
 /// The expected answers, by endpoint and fault. A route without a row fails the test.
 const EXPECTATIONS: &[(Endpoint, Fault, Expected)] = &[
     (Endpoint::Introspect, Fault::NoCredentials, (401, Some("invalid_client"))),
@@ -47,6 +50,44 @@ const EXPECTATIONS: &[(Endpoint, Fault, Expected)] = &[
     (Endpoint::Token, Fault::UnknownContentType, (400, Some("invalid_request"))),
     (Endpoint::Token, Fault::WrongClient, (401, Some("invalid_client"))),
     (Endpoint::Token, Fault::WrongMethod, (405, Some("invalid_request"))),
+    // Pages: what is wrong is told to a person, in words.
+    (Endpoint::Authorize, Fault::NoCredentials, (400, Some(PAGE))),
+    (Endpoint::Authorize, Fault::OversizedBody, (413, Some("invalid_request"))),
+    (Endpoint::Authorize, Fault::RepeatedParameter, (400, Some(PAGE))),
+    (Endpoint::Authorize, Fault::UnknownContentType, (400, Some(PAGE))),
+    (Endpoint::Authorize, Fault::WrongClient, (400, Some(PAGE))),
+    (Endpoint::Authorize, Fault::WrongMethod, (405, Some("invalid_request"))),
+    (Endpoint::Consent, Fault::NoCredentials, (400, Some(PAGE))),
+    (Endpoint::Consent, Fault::OversizedBody, (413, Some("invalid_request"))),
+    (Endpoint::Consent, Fault::RepeatedParameter, (400, Some(PAGE))),
+    (Endpoint::Consent, Fault::UnknownContentType, (400, Some(PAGE))),
+    (Endpoint::Consent, Fault::WrongClient, (400, Some(PAGE))),
+    (Endpoint::Consent, Fault::WrongMethod, (405, Some("invalid_request"))),
+    (Endpoint::Continue, Fault::NoCredentials, (400, Some(PAGE))),
+    (Endpoint::Continue, Fault::OversizedBody, (405, Some("invalid_request"))),
+    (Endpoint::Continue, Fault::RepeatedParameter, (400, Some(PAGE))),
+    (Endpoint::Continue, Fault::UnknownContentType, (400, Some(PAGE))),
+    (Endpoint::Continue, Fault::WrongClient, (400, Some(PAGE))),
+    (Endpoint::Continue, Fault::WrongMethod, (405, Some("invalid_request"))),
+    (Endpoint::SignIn, Fault::NoCredentials, (400, Some(PAGE))),
+    (Endpoint::SignIn, Fault::OversizedBody, (413, Some("invalid_request"))),
+    (Endpoint::SignIn, Fault::RepeatedParameter, (400, Some(PAGE))),
+    (Endpoint::SignIn, Fault::UnknownContentType, (400, Some(PAGE))),
+    (Endpoint::SignIn, Fault::WrongClient, (400, Some(PAGE))),
+    (Endpoint::SignIn, Fault::WrongMethod, (405, Some("invalid_request"))),
+    // Who is not signed in is logged out already.
+    (Endpoint::LogOut, Fault::NoCredentials, (200, None)),
+    (Endpoint::LogOut, Fault::OversizedBody, (413, Some("invalid_request"))),
+    (Endpoint::LogOut, Fault::RepeatedParameter, (400, Some(PAGE))),
+    (Endpoint::LogOut, Fault::UnknownContentType, (200, None)),
+    (Endpoint::LogOut, Fault::WrongClient, (200, None)),
+    (Endpoint::LogOut, Fault::WrongMethod, (405, Some("invalid_request"))),
+    (Endpoint::UserInfo, Fault::NoCredentials, (401, Some("invalid_token"))),
+    (Endpoint::UserInfo, Fault::OversizedBody, (413, Some("invalid_request"))),
+    (Endpoint::UserInfo, Fault::RepeatedParameter, (401, Some("invalid_token"))),
+    (Endpoint::UserInfo, Fault::UnknownContentType, (401, Some("invalid_token"))),
+    (Endpoint::UserInfo, Fault::WrongClient, (401, Some("invalid_token"))),
+    (Endpoint::UserInfo, Fault::WrongMethod, (405, Some("invalid_request"))),
     // Public documents: nobody needs to be anybody, and nothing that is sent along is read.
     (Endpoint::Jwks, Fault::NoCredentials, (200, None)),
     (Endpoint::Jwks, Fault::OversizedBody, (405, Some("invalid_request"))),
@@ -104,7 +145,11 @@ fn request(path: &str, endpoint: Endpoint, fault: Fault) -> Request {
 
 #[track_caller]
 fn check(path: &str, endpoint: Endpoint, fault: Fault, reply: &Reply) {
-    let error = if reply.status < 400 { None } else { reply.json()["error"].as_str().map(str::to_owned) };
+    let error = match reply.status {
+        ..400 => None,
+        _ if reply.is_page() => Some(PAGE.to_owned()),
+        _ => reply.json()["error"].as_str().map(str::to_owned),
+    };
     let found = (reply.status, error.as_deref());
     assert_eq!(found, expected(endpoint, fault), "{path}: {fault:?}");
     let challenged = !reply.headers("www-authenticate").is_empty();
