@@ -110,6 +110,7 @@ impl Endpoints {
         B: Body<Data = Bytes> + Unpin,
     {
         match route.endpoint {
+            Endpoint::Account => people::account::handle(&self.service, route.realm, head, body, peer).await,
             Endpoint::Asset => people::assets::handle(head.uri.path()),
             Endpoint::Authorize => self.person(Asked::Authorize, route, head, body, peer).await,
             Endpoint::Consent => self.person(Asked::Consent, route, head, body, peer).await,

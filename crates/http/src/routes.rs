@@ -6,6 +6,8 @@ use lydian_domain::RealmName;
 /// What answers at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Endpoint {
+    /// What a person sees and ends of its own.
+    Account,
     /// Style sheets and scripts of the pages.
     Asset,
     /// RFC 6749 §3.1.
@@ -34,7 +36,8 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
+        Self::Account,
         Self::Asset,
         Self::Authorize,
         Self::Consent,
@@ -52,7 +55,7 @@ impl Endpoint {
     /// The methods that it answers, as the header `Allow` has them.
     pub const fn allow(self) -> &'static str {
         match self {
-            Self::Authorize | Self::LogOut | Self::UserInfo => "GET, HEAD, POST",
+            Self::Account | Self::Authorize | Self::LogOut | Self::UserInfo => "GET, HEAD, POST",
             Self::Consent | Self::Introspect | Self::Revoke | Self::SignIn | Self::Token => "POST",
             Self::Asset | Self::Continue | Self::Jwks | Self::Metadata => "GET, HEAD",
         }
@@ -61,7 +64,7 @@ impl Endpoint {
     /// Whether it answers this method.
     pub fn allows(self, method: &Method) -> bool {
         match self {
-            Self::Authorize | Self::LogOut | Self::UserInfo => {
+            Self::Account | Self::Authorize | Self::LogOut | Self::UserInfo => {
                 method == Method::GET || method == Method::HEAD || method == Method::POST
             }
             Self::Consent | Self::Introspect | Self::Revoke | Self::SignIn | Self::Token => {
@@ -76,6 +79,7 @@ impl Endpoint {
     /// Its word in metrics.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Account => "account",
             Self::Asset => "asset",
             Self::Authorize => "authorize",
             Self::Consent => "consent",
@@ -102,7 +106,8 @@ pub struct Route<'a> {
 }
 
 /// The paths of a realm. Another realm than the default one has them under `/t/{realm}`.
-pub const PATHS: [(&str, Endpoint); 12] = [
+pub const PATHS: [(&str, Endpoint); 13] = [
+    ("/oauth2/account", Endpoint::Account),
     ("/oauth2/authorize", Endpoint::Authorize),
     ("/oauth2/consent", Endpoint::Consent),
     ("/oauth2/continue", Endpoint::Continue),

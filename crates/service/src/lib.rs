@@ -4,6 +4,7 @@
 //! the [`directory`] of realms, APIs, clients and keys, the ledger, and the cache of token facts. Start with [`Service`].
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod administration;
 pub mod apply;
 pub mod authorizing;

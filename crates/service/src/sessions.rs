@@ -67,7 +67,7 @@ impl Service {
     }
 
     /// Whether a sign-in is good now.
-    fn stands(
+    pub(crate) fn stands(
         &self,
         realm: &RealmState,
         session: &Session,

@@ -87,6 +87,22 @@ pub enum SignedIn {
 }
 
 impl Service {
+    /// Lets a password be tried, and counts it. It is counted before it is known to be wrong: rivals in flight may not guess beyond the
+    /// limit. Who signs in rightly more often than the limit allows waits as well.
+    pub(crate) fn admit_guess(
+        &self,
+        realm: &RealmState,
+        account: &str,
+        address: IpAddr,
+        moment: &Moment,
+    ) -> Result<(), ServiceError> {
+        let realm_id = realm.realm.id.as_number();
+        let limits = &self.sign_in_limits;
+        limits.check(realm_id, account, address, moment.boot_now).map_err(ServiceError::TooManyRequests)?;
+        limits.count(realm_id, account, address, moment.boot_now);
+        Ok(())
+    }
+
     /// Signs a person in by password.
     ///
     /// # Errors
@@ -100,14 +116,7 @@ impl Service {
     ) -> Result<SignedIn, ServiceError> {
         let mint = self.mint(moment);
         let name = User::canonical_username(presented.username);
-        let account = name.clone().unwrap_or_default();
-        let realm_id = realm.realm.id.as_number();
-        let limits = &self.sign_in_limits;
-        limits
-            .check(realm_id, &account, presented.address, moment.boot_now)
-            .map_err(ServiceError::TooManyRequests)?;
-        // Counted before the answer is known: rivals in flight may not guess beyond the limit.
-        limits.count(realm_id, &account, presented.address, moment.boot_now);
+        self.admit_guess(realm, name.as_deref().unwrap_or_default(), presented.address, moment)?;
         let user = match name {
             Some(name) => self.storage.find_user_by_name(realm.realm.id, name).await?,
             None => None,

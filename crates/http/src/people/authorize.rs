@@ -12,7 +12,7 @@ use lydian_oauth_types::{Form, FormError, ScopeSet, words};
 use lydian_pages::views::{Api, Consent, SignIn as SignInPage, SignInProblem};
 use lydian_pages::{Frame, Language};
 use lydian_primitives::{Secret, limits};
-use lydian_service::authorizing::{Browser, Step};
+use lydian_service::authorizing::{Browser, Flow, Step};
 use lydian_service::sessions::Recognised;
 use lydian_service::signing_in::{SignIn, SignedIn};
 use lydian_service::{Moment, RealmState, Service, ServiceError};
@@ -130,7 +130,16 @@ impl PersonRequest<'_> {
         form: &Form<'_>,
         peer: IpAddr,
     ) -> Result<Answer, ServiceError> {
-        let flow = self.service.open_flow(&self.realm, carried, &self.cookies.mark, &self.moment)?;
+        let (realm, mark) = (&self.realm, &self.cookies.mark);
+        let flow = match self.service.open_flow(realm, carried, mark, &self.moment) {
+            Ok(flow) => Some(flow),
+            // Nobody asks for it: the person wants to see its own account.
+            Err(refusal) => {
+                let for_account = self.service.open_account(realm, carried, None, mark, &self.moment);
+                for_account.map_err(|_| refusal)?;
+                None
+            }
+        };
         let username = form.find("username").unwrap_or_default();
         let password = Secret::new(form.find("password").unwrap_or_default().to_owned());
         let presented = SignIn {
@@ -145,7 +154,7 @@ impl PersonRequest<'_> {
             Err(ServiceError::TooManyRequests(wait)) => {
                 let problem = SignInProblem::TooManyAttempts { wait_seconds: wait.as_secs() + 1 };
                 return Ok(self.sign_in_again(
-                    &flow,
+                    flow.as_ref(),
                     carried,
                     username,
                     problem,
@@ -157,10 +166,13 @@ impl PersonRequest<'_> {
         match signed_in {
             SignedIn::No => {
                 let problem = SignInProblem::WrongCredentials;
-                Ok(self.sign_in_again(&flow, carried, username, problem, StatusCode::OK))
+                Ok(self.sign_in_again(flow.as_ref(), carried, username, problem, StatusCode::OK))
             }
             SignedIn::Yes(recognised, cookie) => {
                 self.cookies.set_session(cookie.value.expose(), cookie.seconds);
+                let Some(flow) = flow else {
+                    return Ok(page::see_other("account", &self.cookies));
+                };
                 let mark = &self.cookies.mark;
                 let carried =
                     self.service.carry_signed_in(&self.realm, flow, &recognised, mark, &self.moment);
@@ -171,16 +183,17 @@ impl PersonRequest<'_> {
 
     fn sign_in_again(
         &self,
-        flow: &lydian_service::authorizing::Flow,
+        flow: Option<&Flow>,
         carried: &str,
         username: &str,
         problem: SignInProblem,
         status: StatusCode,
     ) -> Answer {
-        let request = flow.request();
-        let client = self.realm.client_by_name(&request.client_id);
+        let request = flow.map(Flow::request);
+        let ui_locales = request.and_then(|request| request.ui_locales.as_deref());
+        let client = request.and_then(|request| self.realm.client_by_name(&request.client_id));
         let page = SignInPage {
-            frame: page::frame(&self.realm, self.head, request.ui_locales.as_deref()),
+            frame: page::frame(&self.realm, self.head, ui_locales),
             action: "sign-in",
             hidden: &[("flow", carried)],
             application: client.map(|client| page::application(client)),
@@ -189,7 +202,7 @@ impl PersonRequest<'_> {
             forgotten_password: None,
             passkey: None,
         };
-        page::html(status, &page, Some(&request.return_to), &self.cookies)
+        page::html(status, &page, request.map(|request| &request.return_to), &self.cookies)
     }
 
     fn show(&self, step: &Step) -> Answer {
@@ -243,7 +256,7 @@ impl PersonRequest<'_> {
 }
 
 /// The scopes in words: those of a person's identity, and those of an API, which are named as the API defines them.
-fn words_of<'a>(scope: &'a ScopeSet, frame: Frame<'_>) -> (Vec<&'a str>, Vec<&'a str>) {
+pub(super) fn words_of<'a>(scope: &'a ScopeSet, frame: Frame<'_>) -> (Vec<&'a str>, Vec<&'a str>) {
     let is_identity = |scope: &&str| words::IDENTITY_SCOPES.contains(scope);
     let identity =
         scope.iter().filter(is_identity).map(|scope| identity_words(scope, frame.language)).collect();
@@ -269,7 +282,7 @@ fn identity_words(scope: &str, language: Language) -> &'static str {
     }
 }
 
-fn refusal_of(error: FormError) -> Refusal {
+pub(super) fn refusal_of(error: FormError) -> Refusal {
     match error {
         FormError::Encoding => Refusal::FormMalformed,
         FormError::Repeated => Refusal::ParameterRepeated,

@@ -3,6 +3,7 @@
 //! Answers are pages or redirects, never JSON: [`page`] makes them. A form is bound to its browser by what it carries, which opens with
 //! the mark of that browser alone; [`browser`] reads cookies and headers.
 
+pub mod account;
 pub mod assets;
 pub mod authorize;
 pub mod browser;

@@ -51,6 +51,12 @@ const EXPECTATIONS: &[(Endpoint, Fault, Expected)] = &[
     (Endpoint::Token, Fault::WrongClient, (401, Some("invalid_client"))),
     (Endpoint::Token, Fault::WrongMethod, (405, Some("invalid_request"))),
     // Pages: what is wrong is told to a person, in words.
+    (Endpoint::Account, Fault::NoCredentials, (200, None)),
+    (Endpoint::Account, Fault::OversizedBody, (413, Some("invalid_request"))),
+    (Endpoint::Account, Fault::RepeatedParameter, (400, Some(PAGE))),
+    (Endpoint::Account, Fault::UnknownContentType, (200, None)),
+    (Endpoint::Account, Fault::WrongClient, (200, None)),
+    (Endpoint::Account, Fault::WrongMethod, (405, Some("invalid_request"))),
     (Endpoint::Authorize, Fault::NoCredentials, (400, Some(PAGE))),
     (Endpoint::Authorize, Fault::OversizedBody, (413, Some("invalid_request"))),
     (Endpoint::Authorize, Fault::RepeatedParameter, (400, Some(PAGE))),

@@ -180,8 +180,14 @@ async fn asm_09_every_advertised_address_answers_and_every_route_is_advertised()
             .into_iter()
             // The pages lead to each other: nobody needs to be told of them.
             .filter(|(_, endpoint)| {
-                ![Endpoint::Consent, Endpoint::Continue, Endpoint::Metadata, Endpoint::SignIn]
-                    .contains(endpoint)
+                ![
+                    Endpoint::Account,
+                    Endpoint::Consent,
+                    Endpoint::Continue,
+                    Endpoint::Metadata,
+                    Endpoint::SignIn,
+                ]
+                .contains(endpoint)
             })
             .map(|(path, _)| path.to_owned())
             .collect();
