@@ -136,7 +136,10 @@ fn every_form_is_posted_with_its_hidden_inputs_and_a_button() {
 fn every_input_that_is_seen_has_a_label_and_a_purpose() {
     each_page(|name, document, _| {
         let labels: BTreeSet<_> = document.all("label").filter_map(|label| label.attribute("for")).collect();
-        for input in document.all("input").filter(|input| input.attribute("type") != Some("hidden")) {
+        for input in document
+            .all("input")
+            .filter(|input| input.attribute("type") != Some("hidden") && !input.has("hidden"))
+        {
             let id = input.attribute("id").unwrap();
             assert!(labels.contains(id), "{id} on {name}");
             assert_eq!(input.attribute("name"), Some(id), "{name}");
@@ -263,6 +266,25 @@ fn every_cause_and_every_notice_has_its_own_phrase_in_every_language() {
         }
     }
     assert_eq!(phrases.len(), Language::ALL.len() * (ErrorCause::ALL.len() + Notice::ALL.len()));
+}
+
+#[test]
+fn a_wait_is_rounded_up() {
+    let texts = [
+        (0, "5 seconds"),
+        (1, "5 seconds"),
+        (30, "30 seconds"),
+        (120, "120 seconds"),
+        (121, "3 minutes"),
+        (600, "10 minutes"),
+    ];
+    for (seconds, expected) in texts {
+        let page = ErrorPage {
+            wait_seconds: Some(seconds),
+            ..ErrorPage::new(frame(Language::English), ErrorCause::TooManyRequests)
+        };
+        assert!(page.html().contains(&format!("Please try again in {expected}.")), "{seconds}");
+    }
 }
 
 #[test]
