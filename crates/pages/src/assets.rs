@@ -83,6 +83,8 @@ const fn digest(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -115,6 +117,54 @@ mod tests {
     fn the_digest_is_fnv_1a() {
         assert_eq!(digest(b""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(digest(b"a"), 0xaf63_dc4c_8601_ec8c);
+    }
+
+    /// The colours of the style sheet by name, in the light scheme or the dark one.
+    fn colours(dark: bool) -> BTreeMap<String, Colour> {
+        let style = String::from_utf8(STYLE.bytes.to_vec()).unwrap();
+        let (light_part, rest) = style.split_once("@media (prefers-color-scheme: dark)").unwrap();
+        let (dark_part, _) = rest.split_once("*,").unwrap();
+        let lines = light_part.lines().chain(dark_part.lines().filter(|_| dark));
+        let named =
+            lines.filter_map(|line| line.trim().strip_prefix("--")?.strip_suffix(';')?.split_once(": "));
+        named.filter_map(|(name, value)| Some((name.to_owned(), Colour::parse(value)?))).collect()
+    }
+
+    #[test]
+    fn every_text_of_both_schemes_is_readable_and_every_edge_is_seen() {
+        let texts = [
+            ("ink", "card"),
+            ("ink", "ground"),
+            ("ink", "field"),
+            ("ink", "soft"),
+            ("ink-soft", "card"),
+            ("ink-soft", "ground"),
+            ("ink-soft", "soft"),
+            ("accent-text", "card"),
+            ("on-accent", "accent"),
+            ("bad", "bad-soft"),
+            ("good", "good-soft"),
+            ("warn", "warn-soft"),
+        ];
+        for dark in [false, true] {
+            let colours = colours(dark);
+            let contrast = |one: &str, other: &str| colours[one].contrast(colours[other]);
+            for (text, ground) in texts {
+                assert!(
+                    contrast(text, ground) >= 4.5,
+                    "{text} on {ground}, dark {dark}: {}",
+                    contrast(text, ground)
+                );
+            }
+            // What marks a field needs 3 (WCAG 2.2 §1.4.11).
+            for ground in ["card", "field"] {
+                assert!(
+                    contrast("field-line", ground) >= 3.0,
+                    "on {ground}, dark {dark}: {}",
+                    contrast("field-line", ground)
+                );
+            }
+        }
     }
 
     #[test]

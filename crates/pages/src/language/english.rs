@@ -24,6 +24,7 @@ pub(super) static MESSAGES: Messages = Messages {
 
     provided_by: "Sign-in by",
     signed_in_as: Gap::new("Signed in as {}"),
+    signing_in_as: Gap::new("Signing in as {}"),
     not_you: "Not you?",
     go_on: "Continue",
     cancel: "Cancel",

@@ -24,6 +24,7 @@ pub(super) static MESSAGES: Messages = Messages {
 
     provided_by: "Anmeldung mit",
     signed_in_as: Gap::new("Angemeldet als {}"),
+    signing_in_as: Gap::new("Anmeldung als {}"),
     not_you: "Das sind nicht Sie?",
     go_on: "Weiter",
     cancel: "Abbrechen",

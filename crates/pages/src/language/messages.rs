@@ -58,6 +58,7 @@ pub(crate) struct Messages {
     // Everywhere.
     pub(crate) provided_by: &'static str,
     pub(crate) signed_in_as: Gap,
+    pub(crate) signing_in_as: Gap,
     pub(crate) not_you: &'static str,
     pub(crate) go_on: &'static str,
     pub(crate) cancel: &'static str,

@@ -1,6 +1,6 @@
 //! The languages of the pages, and how a browser's wish becomes one of them.
 //!
-//! Each language is one value of [`Messages`], so a text that is missing does not compile. A new language is a new file beside
+//! Each language is one value of `Messages`, so a text that is missing does not compile. A new language is a new file beside
 //! `english.rs` and a new variant of [`Language`].
 
 mod english;

@@ -135,6 +135,10 @@ impl Account<'_> {
         self.password_problem.map(|problem| problem.text(self.frame.t))
     }
 
+    fn current_password_is_wrong(&self) -> bool {
+        self.password_problem == Some(PasswordProblem::CurrentWrong)
+    }
+
     fn factor_kind(&self, kind: &FactorKind) -> &'static str {
         match kind {
             FactorKind::Authenticator => self.frame.t.factor_authenticator,

@@ -26,7 +26,11 @@ pub use password::{ForgottenPassword, NewPassword, NewPasswordReason, PasswordPr
 pub use second_factor::{CodeProblem, SecondFactor};
 pub use sign_in::{PasskeyForm, SignIn, SignInProblem};
 
-/// How long to wait, in words.
+/// How long to wait, in words: rounded up, so that it is never too short and never "1 seconds".
 fn wait_text(seconds: u64, t: &crate::language::Messages) -> String {
-    if seconds <= 120 { t.wait_seconds.fill(seconds) } else { t.wait_minutes.fill(seconds.div_ceil(60)) }
+    if seconds <= 120 {
+        t.wait_seconds.fill(seconds.max(1).next_multiple_of(5))
+    } else {
+        t.wait_minutes.fill(seconds.div_ceil(60))
+    }
 }

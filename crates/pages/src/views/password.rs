@@ -27,7 +27,8 @@ pub struct ForgottenPassword<'a> {
 
 /// Asks for a new password, twice.
 ///
-/// Inputs `new_password` and `repeat_password`, button `save-password`. A hidden `username` helps password managers.
+/// Inputs `new_password` and `repeat_password`, button `save-password`. A `username` that is not shown helps password managers, and says
+/// nothing that the caller should believe.
 #[derive(Template)]
 #[template(path = "new_password.html")]
 pub struct NewPassword<'a> {

@@ -156,15 +156,18 @@ impl Maker<'_> {
             ("second-factor-recovery", false, true, false, None),
         ];
         for (name, authenticator, recovery, with_passkey, problem) in variants {
-            let hidden = self.hidden();
+            let passkey = with_passkey.then(|| self.passkey());
+            // The forms of codes are the only ones that carry these.
+            let takes_codes = authenticator || recovery;
+            let hidden = if takes_codes { self.hidden() } else { &[] };
             let page = SecondFactor {
                 frame: self.frame(),
-                action: self.text("/oauth2/second-factor"),
+                action: if takes_codes { self.text("/oauth2/second-factor") } else { "" },
                 hidden,
                 username: self.text("marit@harbour.example"),
                 authenticator,
                 recovery,
-                passkey: with_passkey.then(|| self.passkey()),
+                passkey,
                 problem,
                 not_you: Some(self.text("/oauth2/sign-in?again=1")),
             };
@@ -179,7 +182,7 @@ impl Maker<'_> {
                 action: self.text("/oauth2/account/authenticator"),
                 hidden,
                 otpauth: "otpauth://totp/Harbour%20Town:marit%40harbour.example?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Harbour%20Town",
-                secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+                secret: self.text("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"),
                 required,
                 problem,
                 passkey_instead: Some(self.text("/oauth2/account/passkey")),
