@@ -91,6 +91,12 @@ pub enum Refusal {
     ParameterRepeated,
     /// The parameter `prompt` has an unknown value, or `none` among others (OpenID Connect Core §3.1.2.1).
     PromptMalformed,
+    /// The pushed request is not ours, of another client, expired, or was used (RFC 9126 §4).
+    PushedRequestInvalid,
+    /// A pushed request names another one (RFC 9126 §2.1).
+    PushedRequestNested,
+    /// The client must push its requests (RFC 9126 §6).
+    PushedRequestRequired,
     /// The redirect address of the token request is not that of the authorization request (RFC 6749 §4.1.3).
     RedirectUriMismatch,
     /// The request names no redirect address.
@@ -143,7 +149,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant.
-    pub const ALL: [Self; 66] = [
+    pub const ALL: [Self; 69] = [
         Self::AccessDenied,
         Self::AuthenticationMethodsMixed,
         Self::AuthenticationSchemeUnknown,
@@ -186,6 +192,9 @@ impl Refusal {
         Self::ParameterInQuery,
         Self::ParameterRepeated,
         Self::PromptMalformed,
+        Self::PushedRequestInvalid,
+        Self::PushedRequestNested,
+        Self::PushedRequestRequired,
         Self::RedirectUriMismatch,
         Self::RedirectUriMissing,
         Self::RedirectUriUnregistered,
@@ -264,7 +273,10 @@ impl Refusal {
             | Self::TokenTooLarge
             | Self::TooManyParameters
             | Self::FlowExpired
-            | Self::FlowInvalid => ErrorCode::InvalidRequest,
+            | Self::FlowInvalid
+            | Self::PushedRequestInvalid
+            | Self::PushedRequestNested
+            | Self::PushedRequestRequired => ErrorCode::InvalidRequest,
             Self::ScopeAmbiguous | Self::ScopeBeyondGrant | Self::ScopeMalformed | Self::ScopeNotAllowed => {
                 ErrorCode::InvalidScope
             }
@@ -284,6 +296,9 @@ impl Refusal {
     /// The fixed text for the caller: it never echoes input, and it never tells unknown from wrong.
     pub const fn description(self) -> &'static str {
         match self {
+            Self::PushedRequestRequired => "the client must push its requests",
+            Self::PushedRequestNested => "a pushed request cannot name another one",
+            Self::PushedRequestInvalid => "the request_uri is not valid here",
             Self::UserInfoScopeMissing => "the access token lacks the scope openid",
             Self::FlowInvalid => "the request does not belong to this browser: begin again",
             Self::FlowExpired => "the request is too old: begin again",

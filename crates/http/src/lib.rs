@@ -13,6 +13,7 @@ pub mod error_response;
 pub mod form_request;
 pub mod introspect;
 pub mod introspection_answer;
+pub mod par;
 pub mod people;
 pub mod published;
 pub mod response;
@@ -123,6 +124,7 @@ impl Endpoints {
             Endpoint::Metadata => {
                 Ok(published::metadata(&*find_realm(&self.service, route.realm)?, &head.headers))
             }
+            Endpoint::Par => par::handle(&self.service, route.realm, head, body, peer).await,
             Endpoint::Revoke => revoke::handle(&self.service, route.realm, head, body, peer).await,
             Endpoint::SignIn => self.person(Asked::SignIn, route, head, body, peer).await,
             Endpoint::Token => token::handle(&self.service, route.realm, head, body, peer).await,

@@ -24,6 +24,8 @@ pub enum Endpoint {
     LogOut,
     /// RFC 8414, OpenID Connect Discovery.
     Metadata,
+    /// RFC 9126.
+    Par,
     /// RFC 7009.
     Revoke,
     /// The form of the sign-in page.
@@ -36,7 +38,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Account,
         Self::Asset,
         Self::Authorize,
@@ -46,6 +48,7 @@ impl Endpoint {
         Self::Jwks,
         Self::LogOut,
         Self::Metadata,
+        Self::Par,
         Self::Revoke,
         Self::SignIn,
         Self::Token,
@@ -56,7 +59,9 @@ impl Endpoint {
     pub const fn allow(self) -> &'static str {
         match self {
             Self::Account | Self::Authorize | Self::LogOut | Self::UserInfo => "GET, HEAD, POST",
-            Self::Consent | Self::Introspect | Self::Revoke | Self::SignIn | Self::Token => "POST",
+            Self::Consent | Self::Introspect | Self::Revoke | Self::SignIn | Self::Token | Self::Par => {
+                "POST"
+            }
             Self::Asset | Self::Continue | Self::Jwks | Self::Metadata => "GET, HEAD",
         }
     }
@@ -67,7 +72,7 @@ impl Endpoint {
             Self::Account | Self::Authorize | Self::LogOut | Self::UserInfo => {
                 method == Method::GET || method == Method::HEAD || method == Method::POST
             }
-            Self::Consent | Self::Introspect | Self::Revoke | Self::SignIn | Self::Token => {
+            Self::Consent | Self::Introspect | Self::Revoke | Self::SignIn | Self::Token | Self::Par => {
                 method == Method::POST
             }
             Self::Asset | Self::Continue | Self::Jwks | Self::Metadata => {
@@ -79,6 +84,7 @@ impl Endpoint {
     /// Its word in metrics.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Par => "par",
             Self::Account => "account",
             Self::Asset => "asset",
             Self::Authorize => "authorize",
@@ -106,7 +112,8 @@ pub struct Route<'a> {
 }
 
 /// The paths of a realm. Another realm than the default one has them under `/t/{realm}`.
-pub const PATHS: [(&str, Endpoint); 13] = [
+pub const PATHS: [(&str, Endpoint); 14] = [
+    ("/oauth2/par", Endpoint::Par),
     ("/oauth2/account", Endpoint::Account),
     ("/oauth2/authorize", Endpoint::Authorize),
     ("/oauth2/consent", Endpoint::Consent),

@@ -11,6 +11,10 @@ pub struct ServerMetadata {
     pub issuer: String,
     /// RFC 8414 §2.
     pub authorization_endpoint: String,
+    /// RFC 9126 §5.
+    pub pushed_authorization_request_endpoint: String,
+    /// RFC 9126 §5: each client says it for itself.
+    pub require_pushed_authorization_requests: bool,
     /// RFC 8414 §2.
     pub token_endpoint: String,
     /// OpenID Connect Discovery §3.

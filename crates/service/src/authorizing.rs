@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use lydian_domain::audience::{self, Chosen, Owner, Request};
+use lydian_domain::authenticate::{AssertionUse, AuthenticatedClient};
 use lydian_domain::authorize::{self, AuthorizationRequest, Next, ReturnTo, Situation};
 use lydian_domain::secrets::{TokenKind, sha256};
 use lydian_domain::{
@@ -14,7 +15,7 @@ use lydian_domain::{
 use lydian_oauth_types::{Form, ScopeSet};
 use lydian_primitives::{Secret, Timestamp, base64url};
 use lydian_revocation::Seq;
-use lydian_storage::{Change, Unavailable, Write};
+use lydian_storage::{ApplyError, Change, Conflict, Precondition, Unavailable, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::directory::RealmState;
@@ -24,8 +25,17 @@ use crate::logging_out::subject_of_hint;
 use crate::sessions::Recognised;
 use crate::{Moment, Service};
 
+/// How long a pushed request may wait for its browser, in seconds (RFC 9126 §2.2).
+pub const PUSHED_SECONDS: u64 = 90;
+
+/// What references to pushed requests begin with (RFC 9126 §2.2).
+const PUSHED_PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
+
 /// How long a person may take between two pages, in seconds.
 const FLOW_SECONDS_MAX: u64 = 1_800;
+
+/// More pages than a request can lead through: sign-in, second factor, consent.
+const PAGES_MAX: u64 = 8;
 
 /// A request on its way through the pages.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +45,24 @@ pub struct Flow {
     shown_at: u64,
     /// The session in which the person signed in for this very request.
     signed_in: Option<u64>,
+    /// The pushed request that this is: it makes one code.
+    pushed: Option<Pushed>,
+}
+
+/// A pushed request, as long as it counts.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Pushed {
+    /// The digest of its reference.
+    digest: [u8; 32],
+    /// When the memory of its use can go, in seconds since 1970.
+    forgotten_at: u64,
+}
+
+/// What a pushed request says.
+#[derive(Serialize, Deserialize)]
+struct PushedRequest {
+    request: AuthorizationRequest,
+    expires_at: u64,
 }
 
 impl Flow {
@@ -108,13 +136,80 @@ impl Service {
     ) -> Result<Step, ServiceError> {
         let client_id = form.find("client_id").ok_or(Refusal::ClientMissing)?;
         let client = realm.client_by_name(client_id).ok_or(Refusal::ClientUnknown)?;
+        if let Some(reference) = form.find("request_uri").filter(|uri| uri.starts_with(PUSHED_PREFIX)) {
+            let flow = self.open_pushed(realm, client, reference, moment)?;
+            return self.go_on(realm, flow, browser, false, moment).await;
+        }
         let return_to = authorize::return_to(client, form)?;
+        if client.authorization.require_pushed_authorization_requests {
+            return Ok(Step::Return(return_to, Err(Refusal::PushedRequestRequired)));
+        }
         let request = match authorize::request(client, return_to.clone(), form) {
             Ok(request) => request,
             Err(refusal) => return Ok(Step::Return(return_to, Err(refusal))),
         };
-        let flow = Flow { request, shown_at: moment.now.as_unix_seconds(), signed_in: None };
+        let flow = Flow { request, shown_at: moment.now.as_unix_seconds(), signed_in: None, pushed: None };
         self.go_on(realm, flow, browser, false, moment).await
+    }
+
+    /// Takes a request that its client pushes (RFC 9126 §2): what it says comes back in a reference that only we can open, so that
+    /// nothing is stored for it. Its use is remembered when it makes a code.
+    ///
+    /// # Errors
+    ///
+    /// A refusal for what the authorization endpoint would refuse; unavailable when the assertion's use is not durable.
+    pub async fn push_authorization(
+        &self,
+        realm: &Arc<RealmState>,
+        client: &AuthenticatedClient,
+        assertion: Option<AssertionUse>,
+        form: &Form<'_>,
+        moment: &Moment,
+    ) -> Result<String, ServiceError> {
+        let client = client.client();
+        if form.find("request_uri").is_some() {
+            return Err(Refusal::PushedRequestNested.into());
+        }
+        let return_to = authorize::return_to(client, form)?;
+        let request = authorize::request(client, return_to, form)?;
+        if let Some(AssertionUse { client, digest, expires_at }) = assertion {
+            let change = Change {
+                preconditions: vec![Precondition::AssertionUnused { client, digest, expires_at }],
+                writes: vec![Write::UseAssertion { client, digest, expires_at }],
+                at: moment.now,
+            };
+            match self.storage.apply(change).await {
+                Ok(_) => {}
+                Err(ApplyError::Conflict(_)) => return Err(Refusal::ClientAssertionReplayed.into()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let expires_at = moment.now.plus_seconds(PUSHED_SECONDS).as_unix_seconds();
+        let plain = serde_json::to_vec(&PushedRequest { request, expires_at })
+            .expect("strings, numbers and lists always serialise");
+        let sealed = realm.secrets.seal_carried(&pushed_label(client), &plain, &self.mint(moment));
+        Ok(format!("{PUSHED_PREFIX}{sealed}"))
+    }
+
+    /// The flow of a pushed request.
+    fn open_pushed(
+        &self,
+        realm: &RealmState,
+        client: &Client,
+        reference: &str,
+        moment: &Moment,
+    ) -> Result<Flow, Refusal> {
+        let invalid = Refusal::PushedRequestInvalid;
+        let sealed = reference.strip_prefix(PUSHED_PREFIX).ok_or(invalid)?;
+        let opened = realm.secrets.open_carried(&pushed_label(client), sealed).ok_or(invalid)?;
+        let PushedRequest { request, expires_at } = serde_json::from_slice(&opened).map_err(|_| invalid)?;
+        if expires_at <= moment.now.as_unix_seconds() {
+            return Err(invalid);
+        }
+        // The page may be loaded again before the person has signed in; the code is made once.
+        let forgotten_at = expires_at + FLOW_SECONDS_MAX * PAGES_MAX;
+        let pushed = Some(Pushed { digest: sha256(reference.as_bytes()), forgotten_at });
+        Ok(Flow { request, shown_at: moment.now.as_unix_seconds(), signed_in: None, pushed })
     }
 
     /// Goes on with a request after the person has signed in.
@@ -246,10 +341,8 @@ impl Service {
         let ui_locales = request.ui_locales.clone();
         match (next, browser.recognised) {
             (Next::Issue, Some(recognised)) => {
-                let code = self
-                    .issue_code(realm, client, &flow.request, &chosen, recognised, agreed, moment)
-                    .await?;
-                Ok(Step::Return(request.return_to.clone(), Ok(code)))
+                let code = self.issue_code(realm, client, &flow, &chosen, recognised, agreed, moment).await?;
+                Ok(Step::Return(request.return_to.clone(), code))
             }
             (Next::Consent, Some(_)) => Ok(Step::Consent {
                 application,
@@ -276,12 +369,13 @@ impl Service {
         &self,
         realm: &Arc<RealmState>,
         client: &Client,
-        request: &AuthorizationRequest,
+        flow: &Flow,
         chosen: &Chosen<'_>,
         recognised: &Recognised,
         agreed: bool,
         moment: &Moment,
-    ) -> Result<Secret, ServiceError> {
+    ) -> Result<Result<Secret, Refusal>, ServiceError> {
+        let request = &flow.request;
         let mint = self.mint(moment);
         let (session, user) = (&recognised.session, &recognised.user);
         let expires_at = moment.now.plus_seconds(realm.realm.sign_in.code_seconds);
@@ -333,8 +427,17 @@ impl Service {
         if agreed {
             writes.extend(self.consents_after(client, user, chosen, moment).await?);
         }
-        self.storage.apply(Change { preconditions: Vec::new(), writes, at: moment.now }).await?;
-        Ok(text)
+        let mut preconditions = Vec::new();
+        if let Some(Pushed { digest, forgotten_at }) = flow.pushed {
+            let expires_at = Timestamp::from_unix_seconds(forgotten_at);
+            preconditions.push(Precondition::AssertionUnused { client: client.id, digest, expires_at });
+            writes.push(Write::UseAssertion { client: client.id, digest, expires_at });
+        }
+        match self.storage.apply(Change { preconditions, writes, at: moment.now }).await {
+            Ok(_) => Ok(Ok(text)),
+            Err(ApplyError::Conflict(Conflict::AssertionUsed)) => Ok(Err(Refusal::PushedRequestInvalid)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// What the person has agreed to now, beside what it agreed to before.
@@ -367,6 +470,11 @@ impl Service {
         };
         Ok(parts.into_iter().filter(|(_, scope)| !scope.is_empty()).map(put).collect())
     }
+}
+
+/// What seals a pushed request for its client.
+fn pushed_label(client: &Client) -> String {
+    format!("pushed authorization request of client {}", client.id)
 }
 
 /// What seals a flow for one browser.

@@ -188,6 +188,8 @@ fn cause_of(refusal: Refusal) -> ErrorCause {
         Refusal::ClientMissing | Refusal::ClientUnknown => ErrorCause::ClientUnknown,
         Refusal::FlowExpired => ErrorCause::RequestExpired,
         Refusal::FlowInvalid => ErrorCause::FormNotOurs,
+        Refusal::PushedRequestInvalid => ErrorCause::RequestExpired,
+        Refusal::PushedRequestRequired => ErrorCause::PushedRequestRequired,
         Refusal::RedirectUriMissing => ErrorCause::RedirectUriMissing,
         Refusal::RedirectUriUnregistered => ErrorCause::RedirectUriUnregistered,
         Refusal::ResponseModeUnsupported => ErrorCause::ResponseModeUnsupported,

@@ -119,6 +119,7 @@ pub struct ClientEntry {
     pub post_logout_redirect_uris: Option<Vec<String>>,
     pub id_token_signed_response_alg: Option<SigningAlgorithm>,
     pub skip_consent: Option<bool>,
+    pub require_pushed_authorization_requests: Option<bool>,
     pub rotate_refresh_tokens: Option<bool>,
     /// Empty for none.
     pub logo_uri: Option<String>,

@@ -139,6 +139,9 @@ impl ClientEntry {
             post_logout_redirect_uris: Some(client.authorization.post_logout_redirect_uris.clone()),
             id_token_signed_response_alg: Some(client.authorization.id_token_algorithm),
             skip_consent: Some(client.authorization.skip_consent),
+            require_pushed_authorization_requests: Some(
+                client.authorization.require_pushed_authorization_requests,
+            ),
             rotate_refresh_tokens: Some(client.authorization.rotate_refresh_tokens),
             logo_uri: client.authorization.logo_uri.clone(),
             policy_uri: client.authorization.policy_uri.clone(),
@@ -170,6 +173,7 @@ impl ClientEntry {
             post_logout_redirect_uris: None,
             id_token_signed_response_alg: None,
             skip_consent: None,
+            require_pushed_authorization_requests: None,
             rotate_refresh_tokens: None,
             logo_uri: None,
             policy_uri: None,

@@ -348,6 +348,10 @@ impl<'a> Plan<'a> {
         set(&mut authorization.post_logout_redirect_uris, entry.post_logout_redirect_uris.clone());
         set(&mut authorization.id_token_algorithm, entry.id_token_signed_response_alg);
         set(&mut authorization.skip_consent, entry.skip_consent);
+        set(
+            &mut authorization.require_pushed_authorization_requests,
+            entry.require_pushed_authorization_requests,
+        );
         set(&mut authorization.rotate_refresh_tokens, entry.rotate_refresh_tokens);
         set_text(&mut authorization.logo_uri, entry.logo_uri.as_ref());
         set_text(&mut authorization.policy_uri, entry.policy_uri.as_ref());
