@@ -12,6 +12,7 @@ pub mod claims;
 pub mod introspect;
 pub mod issue;
 pub mod key_rotation;
+pub mod policy;
 pub mod records;
 pub mod redeem;
 pub mod refresh;
@@ -27,8 +28,8 @@ mod test_fixtures;
 pub use records::{
     AccessToken, Api, ApiId, Audience, AuthorizationCode, BrowserSession, CachePolicy, Client,
     ClientAuthorization, ClientId, ClientSecretHash, Consent, Grant, GrantId, KeyId, KeyState, PasswordHash,
-    Realm, RealmId, RealmName, RefreshToken, RevocationCascade, Rotation, Session, SessionId, SignInSettings,
-    SigningKeyRecord, TokenDigest, TokenForm, TokenFormat, User, UserId, UserProfile,
+    Realm, RealmId, RealmName, RefreshToken, RevocationCascade, Rotation, ScopeDetail, Session, SessionId,
+    SignInSettings, SigningKeyRecord, TokenDigest, TokenForm, TokenFormat, User, UserId, UserProfile,
 };
 pub use refusal::Refusal;
 pub use token_id::TokenId;

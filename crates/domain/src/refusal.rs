@@ -133,6 +133,8 @@ pub enum Refusal {
     ScopeMalformed,
     /// Nothing that the client may have is left (RFC 6749 §3.3).
     ScopeNotAllowed,
+    /// The person may grant none of the requested scopes.
+    ScopeNotPermitted,
     /// The parameter `state` is longer than what is given back.
     StateTooLong,
     /// The parameter `token` is missing or empty (RFC 7662 §2.1, RFC 7009 §2.1).
@@ -149,7 +151,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant.
-    pub const ALL: [Self; 69] = [
+    pub const ALL: [Self; 70] = [
         Self::AccessDenied,
         Self::AuthenticationMethodsMixed,
         Self::AuthenticationSchemeUnknown,
@@ -213,6 +215,7 @@ impl Refusal {
         Self::ScopeBeyondGrant,
         Self::ScopeMalformed,
         Self::ScopeNotAllowed,
+        Self::ScopeNotPermitted,
         Self::StateTooLong,
         Self::TokenMissing,
         Self::TokenOfAnotherClient,
@@ -224,7 +227,7 @@ impl Refusal {
     /// The registered code for the caller.
     pub const fn code(self) -> ErrorCode {
         match self {
-            Self::AccessDenied => ErrorCode::AccessDenied,
+            Self::AccessDenied | Self::ScopeNotPermitted => ErrorCode::AccessDenied,
             Self::ConsentRequired => ErrorCode::ConsentRequired,
             Self::BearerScopeMissing | Self::UserInfoScopeMissing => ErrorCode::InsufficientScope,
             Self::AuthenticationSchemeUnknown
@@ -296,6 +299,7 @@ impl Refusal {
     /// The fixed text for the caller: it never echoes input, and it never tells unknown from wrong.
     pub const fn description(self) -> &'static str {
         match self {
+            Self::ScopeNotPermitted => "the person may grant none of the requested scopes",
             Self::PushedRequestRequired => "the client must push its requests",
             Self::PushedRequestNested => "a pushed request cannot name another one",
             Self::PushedRequestInvalid => "the request_uri is not valid here",

@@ -48,6 +48,7 @@ pub(crate) fn api(id: ApiId, audience: &str, scopes: &str) -> Api {
         token_format: TokenFormat::Opaque,
         access_token_seconds: None,
         cache: CachePolicy::default(),
+        scope_details: BTreeMap::new(),
         enabled: true,
         version: 1,
     }

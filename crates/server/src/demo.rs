@@ -171,6 +171,7 @@ audience = "{API_AUDIENCE}"
 name = "Demo API"
 scopes = ["read", "write"]
 token_format = "opaque"
+scope_details = {{ read = {{ description = "read your things" }}, write = {{ description = "change your things" }} }}
 
 [[api]]
 audience = "{JWT_API_AUDIENCE}"

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use lydian_domain::audience::{self, Chosen, Owner, Request};
 use lydian_domain::authenticate::{AssertionUse, AuthenticatedClient};
 use lydian_domain::authorize::{self, AuthorizationRequest, Next, ReturnTo, Situation};
+use lydian_domain::policy;
 use lydian_domain::secrets::{TokenKind, sha256};
 use lydian_domain::{
-    AuthorizationCode, Client, Consent, Grant, GrantId, Refusal, Rotation, User, token_string,
+    Api, AuthorizationCode, Client, Consent, Grant, GrantId, Refusal, Rotation, User, token_string,
 };
 use lydian_oauth_types::{Form, ScopeSet};
 use lydian_primitives::{Secret, Timestamp, base64url};
@@ -99,8 +100,8 @@ pub enum Step {
         application: Application,
         /// The request, for the next step.
         flow: String,
-        /// The audience and name of the API; `None` for the person's identity alone.
-        api: Option<(String, String)>,
+        /// The API; `None` for the person's identity alone.
+        api: Option<Api>,
         /// All that is asked for.
         scope: ScopeSet,
         /// The languages that the client asks for.
@@ -312,6 +313,14 @@ impl Service {
         if !client.grant_types.contains(&lydian_oauth_types::GrantType::AuthorizationCode) {
             return back(Refusal::GrantTypeNotAllowed);
         }
+        // What a person may not grant is not asked for; who it is, is known after the sign-in.
+        let chosen = match browser.recognised {
+            Some(recognised) => match policy::narrow(chosen, &recognised.user.profile) {
+                Ok(chosen) => chosen,
+                Err(refusal) => return back(refusal),
+            },
+            None => chosen,
+        };
         let expected = request.id_token_hint.as_deref().and_then(|hint| subject_of_hint(realm, hint));
         let consents = match browser.recognised {
             Some(recognised) => self.storage.find_consents(recognised.user.id, client.id).await?,
@@ -346,7 +355,7 @@ impl Service {
             }
             (Next::Consent, Some(_)) => Ok(Step::Consent {
                 application,
-                api: chosen.api.map(|api| (api.audience.clone(), api.name.clone())),
+                api: chosen.api.cloned(),
                 scope: chosen.scope.clone(),
                 ui_locales,
                 flow: self.carry(realm, flow, browser.mark, moment),

@@ -6,6 +6,7 @@ use lydian_domain::audience;
 use lydian_domain::authenticate::{AssertionUse, AuthenticatedClient};
 use lydian_domain::introspect::World;
 use lydian_domain::issue::{self, Granter};
+use lydian_domain::policy;
 use lydian_domain::redeem::{self, Presented, Rejection};
 use lydian_domain::refresh::{self, Exchange};
 use lydian_domain::revoke::Revocation;
@@ -76,6 +77,7 @@ impl Service {
         let (grant, user) = grant_and_user(&parents).ok_or(Refusal::CodeRevoked)?;
         let request = TokenRequest { scope: None, resources: request.resources.clone() };
         let chosen = audience::of_grant(client, grant, &request, &**realm, &realm.issuer)?;
+        let chosen = policy::narrow(chosen, &user.profile)?;
         let mint = self.mint(moment);
         let granter = Granter { user: user.id, subject: &user.subject, session: grant.session };
         let made =
@@ -188,6 +190,7 @@ impl Service {
         };
         let (grant, user) = grant_and_user(&parents).ok_or(Refusal::RefreshTokenInvalid)?;
         let chosen = audience::of_grant(client, grant, request, &**realm, &realm.issuer)?;
+        let chosen = policy::narrow(chosen, &user.profile)?;
         let mint = self.mint(moment);
         let granter = Granter { user: user.id, subject: &user.subject, session: grant.session };
         let made =

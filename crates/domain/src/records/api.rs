@@ -1,5 +1,7 @@
 //! APIs: resource servers with an audience, scopes and a form of token.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use lydian_oauth_types::ScopeSet;
 use lydian_primitives::Id;
 use serde::{Deserialize, Serialize};
@@ -30,11 +32,36 @@ pub struct Api {
     pub access_token_seconds: Option<u64>,
     /// How long its validators may keep facts.
     pub cache: CachePolicy,
+    /// What is said of its scopes, and who may grant them; a scope without an entry is open to everybody.
+    #[serde(default)]
+    pub scope_details: BTreeMap<String, ScopeDetail>,
     /// Whether tokens are issued for it, and shown to it.
     pub enabled: bool,
     /// Grows with each change of this record.
     #[serde(skip)]
     pub version: u64,
+}
+
+/// What is said of a scope, and who may grant it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScopeDetail {
+    /// What it permits, as the end of "the application would like to".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Who has one of these roles may grant it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub roles: BTreeSet<String>,
+    /// Who belongs to one of these groups may grant it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups: BTreeSet<String>,
+}
+
+impl ScopeDetail {
+    /// Whether only some people may grant it.
+    pub fn is_restricted(&self) -> bool {
+        !self.roles.is_empty() || !self.groups.is_empty()
+    }
 }
 
 /// The form of an API's access tokens.

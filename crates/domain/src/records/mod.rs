@@ -10,7 +10,7 @@ pub mod realm;
 pub mod token;
 pub mod user;
 
-pub use api::{Api, ApiId, CachePolicy, TokenFormat};
+pub use api::{Api, ApiId, CachePolicy, ScopeDetail, TokenFormat};
 pub use client::{Client, ClientAuthorization, ClientId, ClientSecretHash, RevocationCascade};
 pub use code::AuthorizationCode;
 pub use consent::Consent;

@@ -219,7 +219,7 @@ impl AccountRequest<'_> {
         let words: Vec<Vec<&str>> = applications
             .iter()
             .map(|own| {
-                let (identity, of_api) = words_of(&own.scope, frame);
+                let (identity, of_api) = words_of(&own.scope, None, frame);
                 of_api.into_iter().chain(identity).collect()
             })
             .collect();

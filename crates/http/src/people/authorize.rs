@@ -226,10 +226,10 @@ impl PersonRequest<'_> {
             }
             Step::Consent { application, flow, api, scope, ui_locales } => {
                 let frame = page::frame(&self.realm, self.head, ui_locales.as_deref());
-                let (identity, of_api) = words_of(scope, frame);
+                let (identity, of_api) = words_of(scope, api.as_ref(), frame);
                 let mut apis = Vec::new();
-                if let Some((_, name)) = api {
-                    apis.push(Api { name, scopes: &of_api });
+                if let Some(api) = api {
+                    apis.push(Api { name: &api.name, scopes: &of_api });
                 }
                 let house = self.realm.realm.sign_in.brand_name.as_deref().unwrap_or("Lydian");
                 if !identity.is_empty() {
@@ -255,12 +255,20 @@ impl PersonRequest<'_> {
     }
 }
 
-/// The scopes in words: those of a person's identity, and those of an API, which are named as the API defines them.
-pub(super) fn words_of<'a>(scope: &'a ScopeSet, frame: Frame<'_>) -> (Vec<&'a str>, Vec<&'a str>) {
+/// The scopes in words: those of a person's identity, and those of an API, as the API describes them.
+pub(super) fn words_of<'a>(
+    scope: &'a ScopeSet,
+    api: Option<&'a lydian_domain::Api>,
+    frame: Frame<'_>,
+) -> (Vec<&'a str>, Vec<&'a str>) {
     let is_identity = |scope: &&str| words::IDENTITY_SCOPES.contains(scope);
     let identity =
         scope.iter().filter(is_identity).map(|scope| identity_words(scope, frame.language)).collect();
-    let of_api = scope.iter().filter(|scope| !is_identity(scope)).collect();
+    let described = |scope: &'a str| {
+        let detail = api.and_then(|api| api.scope_details.get(scope));
+        detail.and_then(|detail| detail.description.as_deref()).unwrap_or(scope)
+    };
+    let of_api = scope.iter().filter(|scope| !is_identity(scope)).map(described).collect();
     (identity, of_api)
 }
 

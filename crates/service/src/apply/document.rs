@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lydian_domain::records::realm::SigningAlgorithm;
-use lydian_domain::{RealmName, RevocationCascade, UserProfile};
+use lydian_domain::{RealmName, RevocationCascade, ScopeDetail, UserProfile};
 use lydian_oauth_types::{ClientAuthMethod, GrantType};
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,8 @@ pub struct ApiEntry {
     pub access_token_seconds: Option<u64>,
     pub cache_with_feed_seconds: Option<u64>,
     pub cache_without_feed_seconds: Option<u64>,
+    /// By scope: what is said of it, and who may grant it. Given, it replaces all that was said.
+    pub scope_details: Option<BTreeMap<String, ScopeDetail>>,
     pub enabled: Option<bool>,
 }
 

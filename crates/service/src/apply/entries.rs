@@ -83,6 +83,7 @@ impl ApiEntry {
             access_token_seconds: api.access_token_seconds,
             cache_with_feed_seconds: Some(api.cache.with_feed_seconds),
             cache_without_feed_seconds: Some(api.cache.without_feed_seconds),
+            scope_details: Some(api.scope_details.clone()).filter(|details| !details.is_empty()),
             enabled: Some(api.enabled),
         }
     }
@@ -101,6 +102,7 @@ impl ApiEntry {
             access_token_seconds: None,
             cache_with_feed_seconds: None,
             cache_without_feed_seconds: None,
+            scope_details: None,
             enabled: None,
         }
     }

@@ -208,6 +208,7 @@ impl<'a> Plan<'a> {
             token_format: TokenFormat::Opaque,
             access_token_seconds: None,
             cache: CachePolicy::default(),
+            scope_details: BTreeMap::new(),
             enabled: true,
             version: 0,
         });
@@ -220,6 +221,11 @@ impl<'a> Plan<'a> {
                 Ok(scopes) => api.scopes = scopes,
                 Err(what) => self.fault(&record, what),
             }
+        }
+        set(&mut api.scope_details, entry.scope_details.clone());
+        let unknown = api.scope_details.keys().find(|scope| !api.scopes.contains(scope)).cloned();
+        if let Some(scope) = unknown {
+            self.fault(&record, format_args!("scope_details: the API defines no scope {scope}"));
         }
         api.token_format = token_format(&api.token_format, entry);
         if entry.access_token_seconds.is_some() {

@@ -8,8 +8,9 @@ use lydian_domain::authentication::{Authentication, AuthenticationMethod, Authen
 use lydian_domain::{
     AccessToken, Api, ApiId, Audience, AuthorizationCode, BrowserSession, CachePolicy, Client,
     ClientAuthorization, ClientId, ClientSecretHash, Consent, Grant, GrantId, KeyId, KeyState, PasswordHash,
-    Realm, RealmId, RealmName, RefreshToken, RevocationCascade, Rotation, Session, SessionId, SignInSettings,
-    SigningKeyRecord, TokenDigest, TokenForm, TokenFormat, TokenId, User, UserId, UserProfile,
+    Realm, RealmId, RealmName, RefreshToken, RevocationCascade, Rotation, ScopeDetail, Session, SessionId,
+    SignInSettings, SigningKeyRecord, TokenDigest, TokenForm, TokenFormat, TokenId, User, UserId,
+    UserProfile,
 };
 use lydian_jose::Algorithm;
 use lydian_oauth_types::{ClientAuthMethod, GrantType, ScopeSet};
@@ -266,6 +267,14 @@ pub fn api(number: u64) -> Api {
         },
         access_token_seconds: Some(77),
         cache: CachePolicy { with_feed_seconds: 1, without_feed_seconds: 2 },
+        scope_details: BTreeMap::from([(
+            "write".to_owned(),
+            ScopeDetail {
+                description: Some("change things".to_owned()),
+                roles: BTreeSet::from(["editor".to_owned()]),
+                groups: BTreeSet::from(["staff".to_owned()]),
+            },
+        )]),
         enabled: false,
         version: u64::from(u32::MAX) + 3,
     }
