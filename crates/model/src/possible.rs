@@ -167,11 +167,12 @@ fn explain(before: &World, mut after: World, act: &Act, said: Said, outcome: &Ou
         // Nobody holds the token whose issue was answered with an error: whether it exists makes no difference.
         Outcome::Unavailable { .. } if matches!(act, Act::Issue { .. }) => vec![before.clone()],
         Outcome::Unavailable { unknown } => {
+            let mut worlds = vec![before.clone()];
             if *unknown || !act.is_one_change() {
-                vec![before.clone(), after]
-            } else {
-                vec![before.clone()]
+                worlds.push(after);
+                worlds.extend(before.halfway(act));
             }
+            worlds
         }
     }
 }

@@ -117,6 +117,8 @@ struct ClientState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ApiState {
     enabled: bool,
+    /// Whether clients may name it: a deletion takes it out of them first.
+    named: bool,
     defines: Scopes,
 }
 
@@ -134,7 +136,7 @@ impl World {
     /// The world of the fixtures at this instant.
     pub fn at(now: u64) -> Self {
         let client = |client| (client, ClientState { enabled: true, secrets: vec![0] });
-        let api = |api| (api, ApiState { enabled: true, defines: Scopes::All });
+        let api = |api| (api, ApiState { enabled: true, named: true, defines: Scopes::All });
         Self {
             now,
             acme_enabled: true,
@@ -178,7 +180,7 @@ impl World {
             token.scopes.clone()
         } else {
             let api = token.audience.api().filter(|api| caller.api() == Some(*api))?;
-            let defines = self.apis.get(&api)?.defines;
+            let defines = self.apis.get(&api).filter(|api| api.named)?.defines;
             token.scopes.iter().copied().filter(|scope| defines.has(scope)).collect()
         };
         let Token { client, audience, issued_at, expires_at, .. } = *token;
@@ -292,6 +294,14 @@ impl World {
         }
     }
 
+    /// What is true when an act of several changes came to an end in the middle; `None` when there is no middle that anybody sees.
+    pub fn halfway(&self, act: &Act) -> Option<Self> {
+        let Act::DeleteApi { api } = *act else { return None };
+        let mut world = self.clone();
+        world.change_api(api, |api| api.named = false);
+        Some(world)
+    }
+
     fn after_revocation(&self, client: Client, number: usize) -> Vec<(Said, Self)> {
         let said = |said| vec![(said, self.clone())];
         let Some(token) = self.tokens.get(number) else { return said(Said::Done) };
@@ -331,7 +341,7 @@ impl World {
             // The issuer defines neither of the two.
             Audience::Issuer => Vec::new(),
             Audience::Api(api) => {
-                let defines = self.apis.get(&api).filter(|api| api.enabled)?.defines;
+                let defines = self.apis.get(&api).filter(|api| api.enabled && api.named)?.defines;
                 SCOPES
                     .into_iter()
                     .filter(|scope| may_have.contains(scope) && defines.has(scope) && wanted.has(scope))

@@ -5,7 +5,7 @@ use lydian_model::{draw, live};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 /// Steps of one story at most.
-const STEPS: usize = 60;
+const STEPS: usize = 100;
 
 /// How many stories are told; `LYDIAN_MODEL_CASES` says otherwise.
 const CASES: u32 = 256;
