@@ -99,6 +99,8 @@ pub enum Operation {
     Wait { seconds: u64 },
     /// Time passes until a token expires, and so many seconds more or less.
     WaitForExpiry { token: Pick, offset: i64 },
+    /// Somebody sets the wall clock ahead or back.
+    SetClock { seconds: i64 },
     /// A round of housekeeping.
     Housekeep,
     /// The server stops, and starts again.
@@ -267,8 +269,10 @@ fn keys() -> impl Strategy<Value = Operation> {
 
 fn time() -> impl Strategy<Value = Operation> {
     const WAITS: [u64; 9] = [1, 12, 60, 300, 400, 900, 3_600, 5_400, 90_000];
+    const JUMPS: [i64; 10] = [-100_000, -4_000, -900, -13, -12, 1, 12, 900, 4_000, 100_000];
     prop_oneof![
-        3 => select(&WAITS[..]).prop_map(|seconds| Operation::Wait { seconds }),
-        4 => (pick(), -1_i64..=1).prop_map(|(token, offset)| Operation::WaitForExpiry { token, offset }),
+        6 => select(&WAITS[..]).prop_map(|seconds| Operation::Wait { seconds }),
+        1 => select(&JUMPS[..]).prop_map(|seconds| Operation::SetClock { seconds }),
+        8 => (pick(), -1_i64..=1).prop_map(|(token, offset)| Operation::WaitForExpiry { token, offset }),
     ]
 }

@@ -73,6 +73,11 @@ impl Possible {
         self.keep(next)
     }
 
+    /// Learns where the forgetting mark is: it follows from the clocks of the process, which the rules do not predict.
+    pub fn learn_mark(&mut self, mark: u64) {
+        self.worlds.iter_mut().for_each(|world| world.set_mark(mark));
+    }
+
     /// Learns whether a client is known by a secret.
     ///
     /// # Errors

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use crate::names::{Api, Audience, Client, Realm, SCOPES};
 use crate::operation::Scopes;
 
+/// How far ahead of now a token's time of issue may lie.
+const ISSUED_AHEAD_SECONDS_MAX: u64 = 12;
+
 /// What was asked of the product, with every choice made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the members say what they are")]
@@ -47,6 +50,8 @@ pub enum Act {
     RetireKey { key: usize, force: bool },
     /// Time passes.
     Wait { seconds: u64 },
+    /// Somebody sets the wall clock.
+    SetClock { wall: u64 },
     /// Housekeeping, a stop, a crash: nobody may notice anything.
     Nothing,
 }
@@ -125,7 +130,9 @@ struct ApiState {
 /// What is true. What was deleted is not in its map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct World {
-    now: u64,
+    wall: u64,
+    /// The forgetting mark: time never goes back behind it.
+    mark: u64,
     acme_enabled: bool,
     clients: BTreeMap<Client, ClientState>,
     apis: BTreeMap<Api, ApiState>,
@@ -133,17 +140,28 @@ pub struct World {
 }
 
 impl World {
-    /// The world of the fixtures at this instant.
+    /// The world of the fixtures at this instant, to which the mark has come.
     pub fn at(now: u64) -> Self {
         let client = |client| (client, ClientState { enabled: true, secrets: vec![0] });
         let api = |api| (api, ApiState { enabled: true, named: true, defines: Scopes::All });
         Self {
-            now,
+            wall: now,
+            mark: now,
             acme_enabled: true,
             clients: Client::ALL.into_iter().map(client).collect(),
             apis: Api::ALL.into_iter().map(api).collect(),
             tokens: Vec::new(),
         }
+    }
+
+    /// The time that decides: the wall clock, and no earlier than the mark.
+    fn now(&self) -> u64 {
+        self.wall.max(self.mark)
+    }
+
+    /// Sets the mark to where it was seen.
+    pub fn set_mark(&mut self, mark: u64) {
+        self.mark = mark;
     }
 
     /// The token of this number.
@@ -197,12 +215,15 @@ impl World {
     fn is_good(&self, token: &Token) -> bool {
         let api_stands =
             token.audience.api().is_none_or(|api| self.apis.get(&api).is_some_and(|api| api.enabled));
-        self.is_live(token) && api_stands && self.is_enabled(token.client.realm())
+        let has_begun = token.issued_at <= self.now() + ISSUED_AHEAD_SECONDS_MAX;
+        let lives = !token.dead && has_begun && self.now() < token.expires_at;
+        lives && api_stands && self.is_enabled(token.client.realm())
     }
 
-    /// Whether a token has neither been killed nor expired.
-    fn is_live(&self, token: &Token) -> bool {
-        !token.dead && self.now < token.expires_at
+    /// Whether a token must be known, so that it can be revoked: it was not killed, and it has not expired by the mark. What has
+    /// expired by a wall clock that is ahead lives again when the clock is set right.
+    fn must_be_known(&self, token: &Token) -> bool {
+        !token.dead && self.mark < token.expires_at
     }
 
     /// What the product may say of an act, and what is true then. Mostly there is one answer.
@@ -223,7 +244,7 @@ impl World {
             Act::RevokeAsAdministrator { token } => {
                 let revoked = done(&|world| world.kill(|number, _| number == token));
                 // What is dead may be forgotten, and then nobody knows it.
-                if self.tokens.get(token).is_some_and(|token| self.is_live(token)) {
+                if self.tokens.get(token).is_some_and(|token| self.must_be_known(token)) {
                     vec![revoked]
                 } else {
                     vec![revoked, same(Said::Refused)]
@@ -289,7 +310,8 @@ impl World {
             Act::RetireKey { key, force: true } => {
                 vec![done(&|world| world.kill_signed_by(key)), same(Said::Refused)]
             }
-            Act::Wait { seconds } => vec![done(&|world| world.now += seconds)],
+            Act::Wait { seconds } => vec![done(&|world| world.wall += seconds)],
+            Act::SetClock { wall } => vec![done(&|world| world.wall = wall)],
             Act::Nothing => vec![same(Said::Done)],
         }
     }
@@ -313,7 +335,7 @@ impl World {
             return said(Said::Done);
         }
         // Whether a dead token is still known is nobody's business.
-        let is_known = self.is_live(token);
+        let is_known = self.must_be_known(token);
         if client != token.client {
             let mut branches = said(Said::Refused);
             branches.extend((!is_known).then(|| (Said::Done, self.clone())));
@@ -358,8 +380,8 @@ impl World {
             client,
             audience,
             scopes,
-            issued_at: self.now,
-            expires_at: self.now + lifetime,
+            issued_at: self.now(),
+            expires_at: self.now() + lifetime,
             key: None,
             dead: false,
         });

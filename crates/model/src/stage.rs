@@ -53,7 +53,7 @@ const RECOVERY_ATTEMPTS: usize = 30_000;
 struct Seeded(Mutex<fastrand::Rng>);
 
 impl Seeded {
-    fn new(seed: u64) -> Arc<dyn Entropy> {
+    fn entropy(seed: u64) -> Arc<dyn Entropy> {
         Arc::new(Self(Mutex::new(fastrand::Rng::with_seed(seed))))
     }
 }
@@ -113,12 +113,14 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, String> {
 }
 
 async fn make_fixtures() -> Result<Vec<u8>, String> {
-    let directory = tempfile::tempdir().map_err(in_words("make a directory"))?;
+    let directory = new_directory()?;
     let clock = Arc::new(ManualClock::at(START));
-    let (entropy, links, faults) = (Seeded::new(1), Seeded::new(2), Faults::default());
+    let (entropy, links, faults) = (Seeded::entropy(1), Seeded::entropy(2), Faults::default());
     let (storage, service) = open(directory.path(), &clock, &entropy, &links, &faults).await?;
     let document = apply::parse(&names::document()).map_err(in_words("read the fixtures"))?;
     service.apply_document(&document, false).await.map_err(in_words("apply the fixtures"))?;
+    // The first round stores the mark: from then on it only grows.
+    Housekeeper::default().round(&service).await.map_err(in_words("store the mark"))?;
     storage.close().await.map_err(in_words("close the fixtures"))?;
     fs::read(directory.path().join(FILE_NAME)).map_err(in_words("read the database"))
 }
@@ -156,10 +158,10 @@ async fn open(
 impl Stage {
     /// The product with the fixtures, under randomness of this seed.
     pub(crate) async fn new(fixtures: &[u8], seed: u64) -> Result<Self, String> {
-        let directory = tempfile::tempdir().map_err(in_words("make a directory"))?;
+        let directory = new_directory()?;
         write_private(&directory.path().join(FILE_NAME), fixtures)?;
         let clock = Arc::new(ManualClock::at(START));
-        let (entropy, links, faults) = (Seeded::new(seed), Seeded::new(!seed), Faults::default());
+        let (entropy, links, faults) = (Seeded::entropy(seed), Seeded::entropy(!seed), Faults::default());
         let (storage, service) = open(directory.path(), &clock, &entropy, &links, &faults).await?;
         let first_secret = |client: Client| (client, vec![Some(Secret::new(client.first_secret()))]);
         let mut stage = Self {
@@ -241,8 +243,13 @@ impl Stage {
     }
 
     /// The wall clock, in seconds since 1970.
-    pub(crate) fn now(&self) -> u64 {
+    pub(crate) fn wall(&self) -> u64 {
         self.clock.now().as_unix_seconds()
+    }
+
+    /// The forgetting mark, in seconds since 1970.
+    pub(crate) fn mark(&self) -> u64 {
+        self.service.node().mark().as_unix_seconds()
     }
 
     /// The numbers of all keys of the default realm, in one order whatever their names are.
@@ -378,6 +385,11 @@ impl Stage {
     /// Moves both clocks.
     pub(crate) fn wait(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Sets the wall clock alone.
+    pub(crate) fn set_clock(&self, wall: u64) {
+        self.clock.set_wall(Timestamp::from_unix_seconds(wall));
     }
 
     /// One round of housekeeping.
@@ -553,9 +565,14 @@ impl Stage {
     }
 }
 
+/// In memory where that can be: no story is about a disk that loses what was synced, and syncing is what takes time.
+fn new_directory() -> Result<tempfile::TempDir, String> {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).map_err(in_words("make a directory"))
+}
+
 /// The files of the database as they lie there now: what a process leaves that is killed.
 fn copy_of(directory: &Path) -> Result<tempfile::TempDir, String> {
-    let copy = tempfile::tempdir().map_err(in_words("make a directory"))?;
+    let copy = new_directory()?;
     for suffix in ["", "-wal"] {
         let name = format!("{FILE_NAME}{suffix}");
         match fs::read(directory.join(&name)) {

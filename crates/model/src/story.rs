@@ -3,6 +3,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use lydian_domain::authenticate::AuthenticatedClient;
+use lydian_primitives::Timestamp;
+use lydian_storage_embedded::CommitFault;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 
@@ -99,6 +101,9 @@ struct Teller<'a> {
     /// For how many more steps the store is down.
     down: Option<u8>,
     position: u64,
+    mark: u64,
+    /// The latest time that the wall clock has shown.
+    latest_wall: u64,
     step: usize,
 }
 
@@ -114,7 +119,9 @@ enum Look {
 impl<'a> Teller<'a> {
     fn new(stage: Stage, trace: &'a mut Vec<String>) -> Self {
         Self {
-            possible: Possible::only(World::at(stage.now())),
+            possible: Possible::only(World::at(stage.wall())),
+            mark: stage.mark(),
+            latest_wall: stage.wall(),
             position: stage.position(),
             stage,
             trace,
@@ -166,8 +173,21 @@ impl<'a> Teller<'a> {
             return Err(format!("the log went back from {} to {position}", self.position));
         }
         self.position = position;
-        (position, self.stage.now()).hash(&mut self.hash);
+        self.check_mark()?;
+        (position, self.mark, self.stage.wall()).hash(&mut self.hash);
         if self.down.is_some() { self.see_silence().await } else { self.look(Look::Quick, false).await }
+    }
+
+    /// The mark never goes back, and never runs ahead of every clock.
+    fn check_mark(&mut self) -> Result<(), String> {
+        self.latest_wall = self.latest_wall.max(self.stage.wall());
+        let mark = self.stage.mark();
+        if mark < self.mark || mark > self.latest_wall {
+            return Err(format!("the mark went from {} to {mark}", self.mark));
+        }
+        self.mark = mark;
+        self.possible.learn_mark(mark);
+        Ok(())
     }
 
     fn note(&mut self, line: String) {
@@ -185,7 +205,7 @@ impl<'a> Teller<'a> {
                 faults.fail_reopen(usize::MAX);
             }
             Fault::Statement { number } => {
-                let now = lydian_primitives::Timestamp::from_unix_seconds(self.stage.now());
+                let now = Timestamp::from_unix_seconds(self.stage.wall().max(self.stage.mark()));
                 faults.fail_statement(now, usize::from(number));
             }
             Fault::Reads => faults.fail_reads(),
@@ -260,7 +280,10 @@ impl<'a> Teller<'a> {
             Operation::WaitForExpiry { token, offset } => {
                 let expires_at = self.possible.token(token.of(tokens)?)?.expires_at;
                 let until = expires_at.checked_add_signed(offset)?;
-                Act::Wait { seconds: until.checked_sub(self.stage.now())? }
+                Act::Wait { seconds: until.checked_sub(self.stage.wall())? }
+            }
+            Operation::SetClock { seconds } => {
+                Act::SetClock { wall: self.stage.wall().checked_add_signed(seconds)? }
             }
             Operation::Housekeep | Operation::Restart | Operation::Crash => Act::Nothing,
         })
@@ -282,6 +305,10 @@ impl<'a> Teller<'a> {
             }
             (_, Act::Wait { seconds }) => {
                 self.stage.wait(seconds);
+                done
+            }
+            (_, Act::SetClock { wall }) => {
+                self.stage.set_clock(wall);
                 done
             }
             (_, Act::Issue { client, audience, scopes }) => match self.authenticate(client)? {
@@ -335,7 +362,7 @@ impl<'a> Teller<'a> {
             };
             for token in 0..tokens {
                 let owner = self.possible.token(token).map(|token| token.client);
-                let takes_turn = (self.step + token + place) % Client::ALL.len() == 0;
+                let takes_turn = (self.step + token + place).is_multiple_of(Client::ALL.len());
                 if look == Look::Whole || owner == Some(caller) || takes_turn {
                     self.ask(caller, &authenticated, token, may_fail).await?;
                 }
@@ -419,10 +446,6 @@ enum Authenticated {
     Not(Option<Outcome>),
 }
 
-fn commit_fault(made: bool) -> lydian_storage_embedded::CommitFault {
-    if made {
-        lydian_storage_embedded::CommitFault::Made
-    } else {
-        lydian_storage_embedded::CommitFault::NotMade
-    }
+fn commit_fault(made: bool) -> CommitFault {
+    if made { CommitFault::Made } else { CommitFault::NotMade }
 }
