@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
                 break;
             }
             let seed = options.seed.wrapping_add(number);
-            let lived = tell(seed, number % TWICE_EVERY == 0);
+            let lived = tell(seed, number.is_multiple_of(TWICE_EVERY));
             told.lock().expect("no teller panics while it holds this").push((number, lived));
             bar.inc(1);
         }

@@ -62,7 +62,12 @@ impl Api {
         }
     }
 
-    /// How long its tokens live, in seconds.
+    /// Whether its tokens are JWTs.
+    pub const fn has_jwts(self) -> bool {
+        matches!(self, Self::Jwt | Self::Bare)
+    }
+
+    /// How long its tokens live at first, in seconds.
     pub const fn lifetime(self) -> u64 {
         match self {
             Self::Opaque | Self::Acme => 3_600,
@@ -248,6 +253,9 @@ impl Client {
 
 /// The scopes of every API.
 pub const SCOPES: [&str; 2] = ["read", "write"];
+
+/// The longest lifetime of a JWT, in seconds: what lives longer is opaque.
+pub const LONGEST_JWT_SECONDS: u64 = 24 * 3_600;
 
 /// For how long a successor is published before it signs, in seconds.
 pub const PREPUBLICATION_SECONDS: u64 = 360;

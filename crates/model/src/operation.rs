@@ -7,7 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::names::{Api, Audience, Client};
+use crate::names::{Api, Audience, Client, LONGEST_JWT_SECONDS};
 
 /// Chooses one of what is there at that moment: the remainder counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,8 @@ pub enum Operation {
     EnableAcme { enabled: bool },
     /// An administrator says which scopes an API defines.
     DefineScopes { api: Api, scopes: Scopes },
+    /// An administrator says how long the tokens of an API live.
+    DefineLifetime { api: Api, seconds: u64 },
     /// An administrator makes a new secret for a client.
     RotateSecret { client: Client, replace: bool },
     /// An administrator deletes a client.
@@ -239,6 +241,8 @@ fn cut() -> impl Strategy<Value = Operation> {
 }
 
 fn record() -> impl Strategy<Value = Operation> {
+    // As long as the ledger remembers, and longer.
+    const LIFETIMES: [u64; 5] = [60, 3_600, LONGEST_JWT_SECONDS - 1, LONGEST_JWT_SECONDS, 30 * 3_600];
     // What is disabled is enabled again sooner than the next thing is disabled: most of the story happens to what works.
     let enabled = || prop::bool::weighted(0.6);
     let client = || prop_oneof![application(), select(&Client::ALL[..])];
@@ -247,6 +251,8 @@ fn record() -> impl Strategy<Value = Operation> {
         3 => (select(&Api::ALL[..]), enabled()).prop_map(|(api, enabled)| Operation::EnableApi { api, enabled }),
         1 => enabled().prop_map(|enabled| Operation::EnableAcme { enabled }),
         2 => (select(&Api::ALL[..]), scopes()).prop_map(|(api, scopes)| Operation::DefineScopes { api, scopes }),
+        2 => (select(&Api::ALL[..]), select(&LIFETIMES[..]))
+            .prop_map(|(api, seconds)| Operation::DefineLifetime { api, seconds }),
         3 => (client(), any::<bool>()).prop_map(|(client, replace)| Operation::RotateSecret { client, replace }),
     ]
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::names::{Api, Audience, Client, Realm, SCOPES};
+use crate::names::{Api, Audience, Client, LONGEST_JWT_SECONDS, Realm, SCOPES};
 use crate::operation::Scopes;
 
 /// How far ahead of now a token's time of issue may lie.
@@ -38,6 +38,8 @@ pub enum Act {
     EnableAcme { enabled: bool },
     /// An administrator says which scopes an API defines.
     DefineScopes { api: Api, scopes: Scopes },
+    /// An administrator says how long the tokens of an API live.
+    DefineLifetime { api: Api, seconds: u64 },
     /// An administrator makes a new secret for a client: the one with this number.
     RotateSecret { client: Client, replace: bool, number: usize },
     /// An administrator deletes a client.
@@ -124,6 +126,7 @@ struct ApiState {
     enabled: bool,
     /// Whether clients may name it: a deletion takes it out of them first.
     named: bool,
+    lifetime: u64,
     defines: Scopes,
 }
 
@@ -143,7 +146,9 @@ impl World {
     /// The world of the fixtures at this instant, to which the mark has come.
     pub fn at(now: u64) -> Self {
         let client = |client| (client, ClientState { enabled: true, secrets: vec![0] });
-        let api = |api| (api, ApiState { enabled: true, named: true, defines: Scopes::All });
+        let api = |api: Api| {
+            (api, ApiState { enabled: true, named: true, lifetime: api.lifetime(), defines: Scopes::All })
+        };
         Self {
             wall: now,
             mark: now,
@@ -286,6 +291,12 @@ impl World {
                 // A name is never given again.
                 None => refused(),
             },
+            Act::DefineLifetime { api, seconds } => match self.apis.get(&api) {
+                Some(_) if !api.has_jwts() || seconds <= LONGEST_JWT_SECONDS => {
+                    vec![done(&|world| world.change_api(api, |api| api.lifetime = seconds))]
+                }
+                _ => refused(),
+            },
             Act::RotateSecret { client, replace, number } => match self.clients.get(&client) {
                 Some(_) => vec![done(&|world| world.rotate_secret(client, replace, number))],
                 None => refused(),
@@ -375,7 +386,8 @@ impl World {
 
     fn issue(&mut self, client: Client, audience: Audience, scopes: Vec<&'static str>) {
         // Without an API: the realm's lifetime of opaque tokens.
-        let lifetime = audience.api().map_or(3_600, Api::lifetime);
+        let api = audience.api().and_then(|api| self.apis.get(&api));
+        let lifetime = api.map_or(3_600, |api| api.lifetime);
         self.tokens.push(Token {
             client,
             audience,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use lydian_domain::authenticate::AuthenticatedClient;
 use lydian_domain::secrets::WrappingKey;
-use lydian_domain::{ApiId, ClientId, RealmName};
+use lydian_domain::{ApiId, ClientId, GrantId, RealmName, TokenId};
 use lydian_jose::Compact;
 use lydian_oauth_types::{ClientAuthMethod, ScopeSet};
 use lydian_primitives::{Clock, Entropy, ManualClock, Secret, SecretBytes, Timestamp};
@@ -482,10 +482,10 @@ impl Stage {
             }
             Act::DefineScopes { api, scopes } => {
                 let defined = SCOPES.into_iter().filter(|scope| scopes.has(scope)).map(str::to_owned);
-                let mut entry = ApiEntry::named(realm_name(api.realm()), api.audience());
-                entry.scopes = Some(defined.collect());
-                let document = Document { apis: vec![entry], ..Document::default() };
-                service.apply_document(&document, false).await.map(drop).map_err(AdministrationError::from)
+                self.set_api(ApiEntry { scopes: Some(defined.collect()), ..entry(api) }).await
+            }
+            Act::DefineLifetime { api, seconds } => {
+                self.set_api(ApiEntry { access_token_seconds: Some(seconds), ..entry(api) }).await
             }
             Act::RotateSecret { client, replace, .. } => {
                 let made = service.rotate_secret(&record(client), replace).await;
@@ -503,6 +503,46 @@ impl Stage {
             _ => return Ok(None),
         };
         Ok(Some(of_administration(done)))
+    }
+
+    async fn set_api(&self, entry: ApiEntry) -> Result<(), AdministrationError> {
+        let document = Document { apis: vec![entry], ..Document::default() };
+        self.service.apply_document(&document, false).await?;
+        Ok(())
+    }
+
+    /// Lets so much time pass that everything is over, with rounds of housekeeping; what is left then, in words.
+    pub(crate) async fn outlive(&mut self) -> Result<Option<String>, String> {
+        // A clock that jumped is believed after a day.
+        const LONG: u64 = 100_000;
+        self.wait(self.mark().saturating_sub(self.wall()));
+        for _ in 0..4 {
+            self.wait(LONG);
+            self.housekeeper.round(&self.service).await.map_err(in_words("keep house"))?;
+        }
+        let sizes = self.service.node().ledger().sizes();
+        if sizes.revoked + sizes.cuts > 0 {
+            return Ok(Some(format!("{sizes:?} in the ledger")));
+        }
+        for client in Client::ALL {
+            let id = *self.clients.get(&client).ok_or("a client without an id")?;
+            for audience in Audience::ALL {
+                let Some(grant) = self.standing_grant(client, audience).await? else { continue };
+                let first = TokenId::from_number(0).ok_or("the first token id")?;
+                let Some(realm) = self.realm(client.realm()) else { continue };
+                let scanned = self.storage.scan_access_tokens(
+                    realm.realm.id,
+                    GrantId::from_number(grant),
+                    first,
+                    usize::from(u16::MAX),
+                );
+                let (rows, _) = scanned.await.map_err(in_words("scan the rows"))?;
+                if !rows.is_empty() {
+                    return Ok(Some(format!("{} rows of tokens of client {id}", rows.len())));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Rotates the keys of one algorithm; `removed` is the key that an emergency must remove.
@@ -592,6 +632,10 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), String> {
 
 fn realm_name(realm: Realm) -> RealmName {
     RealmName::parse(realm.name()).expect("the names of the fixtures are well formed")
+}
+
+fn entry(api: Api) -> ApiEntry {
+    ApiEntry::named(realm_name(api.realm()), api.audience())
 }
 
 fn record(client: Client) -> RecordName {

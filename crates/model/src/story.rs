@@ -141,7 +141,11 @@ impl<'a> Teller<'a> {
         if self.down.take().is_some() {
             self.stage.recover().await?;
         }
-        self.look(Look::Whole, false).await
+        self.look(Look::Whole, false).await?;
+        match self.stage.outlive().await? {
+            Some(left) => Err(format!("four days after everything is over there are {left}")),
+            None => Ok(()),
+        }
     }
 
     async fn take(&mut self, step: &Step) -> Result<(), String> {
@@ -160,12 +164,16 @@ impl<'a> Teller<'a> {
         let outcome = self.act(step.operation, &act).await?;
         let words = outcome.as_ref().map_or("nobody could ask".to_owned(), |outcome| format!("{outcome:?}"));
         self.note(format!("{step:?} -> {words}"));
+        let is_unknown = outcome == Some(Outcome::Unavailable { unknown: true });
         if let Some(outcome) = outcome {
             let may_fail = fault.is_some() || self.down.is_some();
             if matches!(outcome, Outcome::Unavailable { .. }) && !may_fail {
                 return Err("unavailable, although nothing fails".to_owned());
             }
             self.possible.learn(&act, &outcome)?;
+        }
+        if is_unknown && matches!(fault, Some(Fault::Outage { .. })) {
+            self.see_silence().await?;
         }
         self.settle(fault).await?;
         let position = self.stage.position();
@@ -263,6 +271,7 @@ impl<'a> Teller<'a> {
             Operation::EnableApi { api, enabled } => Act::EnableApi { api, enabled },
             Operation::EnableAcme { enabled } => Act::EnableAcme { enabled },
             Operation::DefineScopes { api, scopes } => Act::DefineScopes { api, scopes },
+            Operation::DefineLifetime { api, seconds } => Act::DefineLifetime { api, seconds },
             Operation::RotateSecret { client, replace } => {
                 Act::RotateSecret { client, replace, number: self.stage.next_secret(client) }
             }

@@ -24,6 +24,7 @@ fn r14_introspection_answers_what_the_rules_say_after_every_step() {
         cases: u32::try_from(cases).unwrap(),
         rng_seed: RngSeed::Fixed(set_by("LYDIAN_MODEL_SEED").unwrap_or(SEED)),
         failure_persistence: None,
+        max_shrink_iters: 4_096,
         ..Config::default()
     };
     let told = TestRunner::new(config).run(&quiet_stories(STEPS), |story| {
