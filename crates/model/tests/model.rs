@@ -5,7 +5,7 @@ use lydian_model::{draw, live};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 
 /// Steps of one story at most.
-const STEPS: usize = 100;
+const STEPS: usize = 80;
 
 /// How many stories are told; `LYDIAN_MODEL_CASES` says otherwise.
 const CASES: u64 = 256;
