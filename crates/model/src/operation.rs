@@ -161,7 +161,7 @@ pub fn quiet_stories(steps: usize) -> impl Strategy<Value = Vec<Step>> {
 
 /// Stories of up to so many steps in which the store fails now and then.
 pub fn faulty_stories(steps: usize) -> impl Strategy<Value = Vec<Step>> {
-    let step = (operation(), option::weighted(0.15, fault()));
+    let step = (operation(), option::weighted(0.25, fault()));
     vec(step.prop_map(|(operation, fault)| Step { operation, fault }), 1..=steps)
 }
 

@@ -37,8 +37,8 @@ fn r14_introspection_answers_what_the_rules_say_after_every_step() {
 
 #[test]
 fn r15_under_a_failing_store_nothing_acknowledged_is_lost_and_nothing_revoked_revives() {
-    for seed in 0..32 {
-        if let Err(broken) = live(&draw(seed, 60), seed) {
+    for seed in 0..96 {
+        if let Err(broken) = live(&draw(seed, 80), seed) {
             panic!("seed {seed}: {broken}");
         }
     }
