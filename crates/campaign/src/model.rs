@@ -21,6 +21,9 @@ const FULL_STORIES: u64 = 10_000;
 /// Steps of a story at most.
 const STEPS: usize = 120;
 
+/// Stories that are told at the same time: after a failed commit a store pauses, and its story waits.
+const STORIES_PER_CORE: usize = 4;
+
 /// Every so many stories, one is told twice.
 const TWICE_EVERY: u64 = 10;
 
@@ -31,7 +34,7 @@ const TWICE_EVERY: u64 = 10;
 /// None: a story that cannot be told is a broken promise.
 pub(crate) fn run(options: &Options) -> Result<Report> {
     let stories = options.rounds(GATE_STORIES, FULL_STORIES);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = STORIES_PER_CORE * std::thread::available_parallelism().map_or(1, usize::from);
     let bar = progress("model", stories);
     let begin = Instant::now();
     let next = AtomicU64::new(0);

@@ -146,7 +146,8 @@ pub struct Step {
 
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.operation.fmt(f)?;
+        // On one line, in lists too: a story is read from top to bottom.
+        write!(f, "{:?}", self.operation)?;
         match self.fault {
             Some(fault) => write!(f, " while {fault:?}"),
             None => Ok(()),
