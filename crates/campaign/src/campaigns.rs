@@ -89,7 +89,7 @@ const CAMPAIGNS: &[Campaign] = &[
     Campaign {
         name: "model",
         what: "stories from seeds under a failing store, each answer compared with a reference model; --rounds is stories",
-        gate: "100 stories",
+        gate: "200 stories",
         full: "10,000 stories",
         beside_others: false,
         run: crate::model::run,

@@ -15,7 +15,7 @@ use lydian_model::{Lived, draw, live, minimal};
 use crate::run::{Options, Report, progress};
 
 /// Stories.
-const GATE_STORIES: u64 = 100;
+const GATE_STORIES: u64 = 200;
 const FULL_STORIES: u64 = 10_000;
 
 /// Steps of a story at most.

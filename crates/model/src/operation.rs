@@ -252,7 +252,7 @@ fn record() -> impl Strategy<Value = Operation> {
         3 => (select(&Api::ALL[..]), enabled()).prop_map(|(api, enabled)| Operation::EnableApi { api, enabled }),
         1 => enabled().prop_map(|enabled| Operation::EnableAcme { enabled }),
         2 => (select(&Api::ALL[..]), scopes()).prop_map(|(api, scopes)| Operation::DefineScopes { api, scopes }),
-        2 => (select(&Api::ALL[..]), select(&LIFETIMES[..]))
+        3 => (select(&Api::ALL[..]), select(&LIFETIMES[..]))
             .prop_map(|(api, seconds)| Operation::DefineLifetime { api, seconds }),
         3 => (client(), any::<bool>()).prop_map(|(client, replace)| Operation::RotateSecret { client, replace }),
     ]
@@ -275,7 +275,7 @@ fn keys() -> impl Strategy<Value = Operation> {
 }
 
 fn time() -> impl Strategy<Value = Operation> {
-    const WAITS: [u64; 9] = [1, 12, 60, 300, 400, 900, 3_600, 5_400, 90_000];
+    const WAITS: [u64; 10] = [1, 12, 60, 300, 400, 900, 3_600, 5_400, 50_000, 90_000];
     const JUMPS: [i64; 10] = [-100_000, -4_000, -900, -13, -12, 1, 12, 900, 4_000, 100_000];
     prop_oneof![
         6 => select(&WAITS[..]).prop_map(|seconds| Operation::Wait { seconds }),
