@@ -87,6 +87,14 @@ const CAMPAIGNS: &[Campaign] = &[
         run: crate::libfuzzer::run,
     },
     Campaign {
+        name: "model",
+        what: "stories from seeds under a failing store, each answer compared with a reference model; --rounds is stories",
+        gate: "200 stories",
+        full: "10,000 stories",
+        beside_others: false,
+        run: crate::model::run,
+    },
+    Campaign {
         name: "mutations",
         what: "small mistakes in the code, each of which a named test must find",
         gate: "all mutations fit the code, and their tests exist",

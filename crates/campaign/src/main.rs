@@ -12,6 +12,7 @@ mod fuzz;
 mod hostile;
 mod leaks;
 mod libfuzzer;
+mod model;
 mod mutations;
 mod power;
 mod rotation;

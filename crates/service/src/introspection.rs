@@ -329,7 +329,10 @@ impl Service {
             user: user.map(Box::new),
             read_at,
         });
-        self.node.facts().keep(Arc::clone(&facts));
+        // Of a token that outlives the ledger's memory, only its row remembers the revocation: it is read each time.
+        if !outlives_ledger(&facts.token) {
+            self.node.facts().keep(Arc::clone(&facts));
+        }
         Ok(Some(facts))
     }
 
@@ -452,7 +455,7 @@ impl Service {
 
     /// Tokens that live beyond the horizon are compared with the rows of their parents each time.
     async fn load_parents_if_needed(&self, token: &AccessToken) -> Result<Option<Parents>, ServiceError> {
-        if token.expires_at.seconds_since(token.issued_at) <= HORIZON.as_secs() {
+        if !outlives_ledger(token) {
             return Ok(None);
         }
         Ok(Some(self.storage.load_parents(token.grant, token.session, token.user).await?))
@@ -467,6 +470,11 @@ pub(crate) fn rows(parents: &Parents) -> ParentRows<'_> {
         session: parents.session.as_ref(),
         user: parents.user.as_ref(),
     }
+}
+
+/// Whether a token lives longer than the ledger remembers.
+fn outlives_ledger(token: &AccessToken) -> bool {
+    token.expires_at.seconds_since(token.issued_at) > HORIZON.as_secs()
 }
 
 /// Three parts: opaque tokens have no dot.

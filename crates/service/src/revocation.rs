@@ -52,7 +52,9 @@ impl Service {
                 }
             };
         let view = self.view(self.clock().boot_now())?;
-        let dead = marked.is_some() || expires_at <= moment.now || view.death_of(&coordinates).is_some();
+        // Expired by the mark, which never goes back: a wall clock that is ahead kills nobody for good.
+        let expired = expires_at <= self.node.mark();
+        let dead = marked.is_some() || expired || view.death_of(&coordinates).is_some();
         // A row may be marked by a commit that memory has not followed yet: a repeat waits as the first one does (lease
         // protocol, rule 9). It kills again, because the answer to that comes after everything that was committed before.
         let is_known = marked.is_none_or(|position| position <= view.applied());

@@ -30,6 +30,7 @@ struct State {
 struct Plan {
     statement: Option<StatementPlan>,
     commit: Option<CommitFault>,
+    reads: bool,
     reopens: usize,
 }
 
@@ -51,6 +52,11 @@ impl Faults {
     /// The next commit fails.
     pub fn fail_commit(&self, fault: CommitFault) {
         self.arm(|plan| plan.commit = Some(fault));
+    }
+
+    /// From now on every read fails.
+    pub fn fail_reads(&self) {
+        self.arm(|plan| plan.reads = true);
     }
 
     /// The next `times` attempts to open the database again fail.
@@ -106,6 +112,10 @@ impl Faults {
 
     pub(crate) fn take_commit_fault(&self) -> Option<CommitFault> {
         if self.armed() { self.0.plan.lock().commit.take() } else { None }
+    }
+
+    pub(crate) fn before_read(&self) -> rusqlite::Result<()> {
+        if self.armed() && self.0.plan.lock().reads { Err(injected()) } else { Ok(()) }
     }
 
     pub(crate) fn before_reopen(&self) -> rusqlite::Result<()> {

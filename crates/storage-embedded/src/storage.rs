@@ -58,6 +58,7 @@ impl EmbeddedStorage {
             pool: ReadPool::new(readers),
             observer: RwLock::new(options.observer),
             closed: watch::Sender::new(None),
+            faults: options.faults.clone(),
         });
         let writer = Writer {
             shared: Arc::clone(&shared),
@@ -89,7 +90,10 @@ impl EmbeddedStorage {
         doing: &'static str,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Answer<'_, T> {
-        Box::pin(ready(self.shared.pool.read(doing, read)))
+        Box::pin(ready(self.shared.pool.read(doing, |connection| {
+            self.shared.faults.before_read()?;
+            read(connection)
+        })))
     }
 }
 

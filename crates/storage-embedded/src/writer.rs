@@ -47,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) observer: RwLock<Arc<dyn LogObserver>>,
     /// What became of closing, once the writer has ended.
     pub(crate) closed: tokio::sync::watch::Sender<Option<Result<(), String>>>,
+    pub(crate) faults: Faults,
 }
 
 pub(crate) struct Writer {

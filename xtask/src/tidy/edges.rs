@@ -92,6 +92,7 @@ const PLACES: &[Place] = &[
     Place { name: "lydian-campaign", layer: 6, not_ours: &[], not_external: &[] },
     Place { name: "lydian-cli", layer: 6, not_ours: &[], not_external: SQL },
     Place { name: "lydian-fuzz", layer: 6, not_ours: &[], not_external: SQL },
+    Place { name: "lydian-model", layer: 6, not_ours: &[], not_external: HTTP_AND_SQL },
     Place { name: "lydian-test-kit", layer: 6, not_ours: &[], not_external: SQL },
 ];
 
@@ -102,6 +103,7 @@ const WITHIN_A_LAYER: &[(&str, &str)] = &[
     ("lydian-oauth-types", "lydian-primitives"),
     ("lydian-domain", "lydian-revocation"),
     ("lydian-campaign", "lydian-fuzz"),
+    ("lydian-campaign", "lydian-model"),
 ];
 
 /// The commands of the project. They judge the crates and use none.

@@ -96,6 +96,26 @@ async fn what_was_revoked_outlives_rounds_and_a_restart() {
 }
 
 #[tokio::test]
+async fn a_revoked_token_that_outlives_the_ledger_stays_revoked() {
+    for restart in [false, true] {
+        let mut server = TestServer::start().await;
+        let seed = Seed { session_seconds: 3 * 86_400, ..Seed::of(APP, Some(API), "read") };
+        let revoked = seed.clone().living(2 * 86_400).put(&server).await;
+        let control = seed.named("control").living(2 * 86_400).put(&server).await;
+        // Seen before it was revoked: what memory knows of it says nothing of that.
+        server.introspect(AUDITOR, &revoked.access_token).await.active();
+        assert_eq!(server.revoke(APP, &revoked.access_token).await.status, 200);
+        rounds_until(&server, &Housekeeper::default(), START.plus_seconds(86_400 + 2 * 3_600)).await;
+        assert_eq!(server.service.node().ledger().sizes().revoked, 0, "the ledger has forgotten it");
+        if restart {
+            server = server.restart().await;
+        }
+        server.introspect(AUDITOR, &revoked.access_token).await.inactive();
+        server.introspect(AUDITOR, &control.access_token).await.active();
+    }
+}
+
+#[tokio::test]
 async fn counts_of_issued_tokens_that_could_not_be_written_are_kept() {
     let plain = TestServer::start().await;
     let watched = WatchedStorage::over(Arc::clone(&plain.storage));

@@ -1,5 +1,7 @@
 //! Revoking one token (RFC 7009 §2).
 
+use lydian_primitives::Clock;
+use lydian_service::forgetting::Housekeeper;
 use lydian_test_kit::fixtures::{
     API, API_CLIENT, APP, AUDITOR, BARE_API, Credentials, JWT_API, OTHER_API_CLIENT, POST_APP, PUBLIC_CLIENT,
 };
@@ -135,6 +137,8 @@ async fn rev_05_unknown_and_dead_tokens_are_a_success() {
         tokens.extend([granted.access_token, granted.refresh_token, revoked]);
     }
     server.advance_seconds(10);
+    // The mark passes their end: they have expired for good.
+    Housekeeper::default().round(&server.service).await.unwrap();
     let before = server.service.node().ledger().applied();
     for token in &tokens {
         check_done(&server.revoke(APP, token).await);
@@ -144,6 +148,21 @@ async fn rev_05_unknown_and_dead_tokens_are_a_success() {
     // One death is enough, and what expired needs none.
     let written = server.service.node().ledger().applied().seq.as_number() - before.seq.as_number();
     assert!(written <= 3, "{written} rows of the log were written for dead tokens");
+}
+
+#[tokio::test]
+async fn a_token_that_only_a_clock_ahead_takes_for_expired_is_revoked_for_good() {
+    let server = TestServer::start().await;
+    let right = server.clock.now();
+    for audience in [API, JWT_API, BARE_API] {
+        let [revoked, control] = [server.issue(APP, audience).await, server.issue(APP, audience).await];
+        server.clock.set_wall(right.plus_seconds(86_400));
+        server.introspect(APP, &revoked).await.inactive();
+        check_done(&server.revoke(APP, &revoked).await);
+        server.clock.set_wall(right);
+        server.introspect(APP, &revoked).await.inactive();
+        server.introspect(APP, &control).await.active();
+    }
 }
 
 #[tokio::test]
