@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lydian_oauth_types::{ScopeSet, words};
 use lydian_primitives::{Timestamp, limits};
-use lydian_revocation::{CutKind, Death, Seq, View};
+use lydian_revocation::{CutKind, Death, Seq, TokenCoordinates, View};
 
 use crate::records::{
     AccessToken, Api, Audience, AuthorizationCode, Client, ClientId, Grant, KeyState, RealmId, RefreshToken,
@@ -213,6 +213,30 @@ fn access_token_is_good(token: &AccessToken, world: &World<'_>) -> Result<(), In
         parents_stand(token.minted_at, token.session.is_some(), token.user.is_some(), &parents, world.now)?;
     }
     Ok(())
+}
+
+/// Whether a grant that was opened at a position and not used yet stands, with its session, its user and its client.
+///
+/// # Errors
+///
+/// [`Inactive`], first cause first.
+pub fn grant_is_good(grant: &Grant, opened_at: Seq, world: &World<'_>) -> Result<(), Inactive> {
+    let coordinates = TokenCoordinates {
+        token: u128::MAX,
+        minted_at: opened_at,
+        realm: u128::from(grant.realm.as_number()),
+        client: u128::from(grant.client.as_number()),
+        grant: u128::from(grant.id.as_number()),
+        user: grant.user.map(|user| u128::from(user.as_number())),
+        session: grant.session.map(|session| u128::from(session.as_number())),
+        key: None,
+    };
+    if let Some(death) = world.view.death_of(&coordinates) {
+        return Err(Inactive::Dead(death));
+    }
+    owner_stands(opened_at, world)?;
+    let parents = world.parents.ok_or(Inactive::ParentMissing)?;
+    parents_stand(opened_at, grant.session.is_some(), grant.user.is_some(), &parents, world.now)
 }
 
 /// Whether what an authorization code depends on stands. Its own life is the token endpoint's business.

@@ -67,6 +67,16 @@ pub enum Refusal {
     CodeVerifierWrong,
     /// Consent is needed, and the client forbade to ask (OpenID Connect Core §3.1.2.6).
     ConsentRequired,
+    /// The device code has expired (RFC 8628 §3.5).
+    DeviceCodeExpired,
+    /// The device code is unknown, of another client, was used, or what it depends on is dead (RFC 8628 §3.5).
+    DeviceCodeInvalid,
+    /// The parameter `device_code` is missing.
+    DeviceCodeMissing,
+    /// The person has not decided over the device yet (RFC 8628 §3.5).
+    DevicePending,
+    /// The device asks more often than it may (RFC 8628 §3.5).
+    DeviceTooFast,
     /// A page was left open for too long.
     FlowExpired,
     /// What a page sent back was made for another browser, or altered.
@@ -151,7 +161,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant.
-    pub const ALL: [Self; 70] = [
+    pub const ALL: [Self; 75] = [
         Self::AccessDenied,
         Self::AuthenticationMethodsMixed,
         Self::AuthenticationSchemeUnknown,
@@ -182,6 +192,11 @@ impl Refusal {
         Self::CodeVerifierMissing,
         Self::CodeVerifierWrong,
         Self::ConsentRequired,
+        Self::DeviceCodeExpired,
+        Self::DeviceCodeInvalid,
+        Self::DeviceCodeMissing,
+        Self::DevicePending,
+        Self::DeviceTooFast,
         Self::FlowExpired,
         Self::FlowInvalid,
         Self::FormMalformed,
@@ -227,6 +242,9 @@ impl Refusal {
     /// The registered code for the caller.
     pub const fn code(self) -> ErrorCode {
         match self {
+            Self::DevicePending => ErrorCode::AuthorizationPending,
+            Self::DeviceCodeExpired => ErrorCode::ExpiredToken,
+            Self::DeviceTooFast => ErrorCode::SlowDown,
             Self::AccessDenied | Self::ScopeNotPermitted => ErrorCode::AccessDenied,
             Self::ConsentRequired => ErrorCode::ConsentRequired,
             Self::BearerScopeMissing | Self::UserInfoScopeMissing => ErrorCode::InsufficientScope,
@@ -251,7 +269,8 @@ impl Refusal {
             | Self::RedirectUriMismatch
             | Self::RefreshTokenInvalid
             | Self::RefreshTokenReused
-            | Self::TokenOfAnotherClient => ErrorCode::InvalidGrant,
+            | Self::TokenOfAnotherClient
+            | Self::DeviceCodeInvalid => ErrorCode::InvalidGrant,
             Self::AuthenticationMethodsMixed
             | Self::BodyNotForm
             | Self::ClaimsMalformed
@@ -279,7 +298,8 @@ impl Refusal {
             | Self::FlowInvalid
             | Self::PushedRequestInvalid
             | Self::PushedRequestNested
-            | Self::PushedRequestRequired => ErrorCode::InvalidRequest,
+            | Self::PushedRequestRequired
+            | Self::DeviceCodeMissing => ErrorCode::InvalidRequest,
             Self::ScopeAmbiguous | Self::ScopeBeyondGrant | Self::ScopeMalformed | Self::ScopeNotAllowed => {
                 ErrorCode::InvalidScope
             }
@@ -299,6 +319,11 @@ impl Refusal {
     /// The fixed text for the caller: it never echoes input, and it never tells unknown from wrong.
     pub const fn description(self) -> &'static str {
         match self {
+            Self::DeviceCodeMissing => "the parameter device_code is missing",
+            Self::DeviceCodeInvalid => "the device code is not valid here",
+            Self::DeviceTooFast => "the device asks too often: wait longer",
+            Self::DeviceCodeExpired => "the device code has expired: begin again",
+            Self::DevicePending => "the person has not decided yet",
             Self::ScopeNotPermitted => "the person may grant none of the requested scopes",
             Self::PushedRequestRequired => "the client must push its requests",
             Self::PushedRequestNested => "a pushed request cannot name another one",

@@ -19,17 +19,20 @@ pub enum TokenKind {
     Access,
     /// Authorization codes.
     Code,
+    /// Device codes.
+    Device,
     /// Refresh tokens.
     Refresh,
 }
 
 impl TokenKind {
-    const ALL: [Self; 3] = [Self::Access, Self::Code, Self::Refresh];
+    const ALL: [Self; 4] = [Self::Access, Self::Code, Self::Device, Self::Refresh];
 
     const fn label(self) -> &'static str {
         match self {
             Self::Access => "access",
             Self::Code => "code",
+            Self::Device => "device",
             Self::Refresh => "refresh",
         }
     }

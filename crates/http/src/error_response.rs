@@ -106,7 +106,9 @@ fn refused(refusal: Refusal, scheme: Scheme, bearer_is_offered: bool) -> Answer 
         ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::AccessDenied
+        | ErrorCode::AuthorizationPending
         | ErrorCode::ConsentRequired
+        | ErrorCode::ExpiredToken
         | ErrorCode::InvalidGrant
         | ErrorCode::InvalidRequest
         | ErrorCode::InvalidScope
@@ -114,6 +116,7 @@ fn refused(refusal: Refusal, scheme: Scheme, bearer_is_offered: bool) -> Answer 
         | ErrorCode::LoginRequired
         | ErrorCode::RequestNotSupported
         | ErrorCode::RequestUriNotSupported
+        | ErrorCode::SlowDown
         | ErrorCode::UnauthorizedClient
         | ErrorCode::UnsupportedGrantType
         | ErrorCode::UnsupportedResponseType => StatusCode::BAD_REQUEST,

@@ -9,6 +9,7 @@ pub mod body;
 pub mod client_address;
 pub mod counters;
 pub mod credentials;
+pub mod device;
 pub mod error_response;
 pub mod form_request;
 pub mod introspect;
@@ -116,6 +117,8 @@ impl Endpoints {
             Endpoint::Authorize => self.person(Asked::Authorize, route, head, body, peer).await,
             Endpoint::Consent => self.person(Asked::Consent, route, head, body, peer).await,
             Endpoint::Continue => self.person(Asked::Continue, route, head, body, peer).await,
+            Endpoint::Device => people::device::handle(&self.service, route.realm, head, body, peer).await,
+            Endpoint::DeviceAuthorize => device::handle(&self.service, route.realm, head, body, peer).await,
             Endpoint::Introspect => {
                 introspect::handle(&self.service, &self.counters, route.realm, head, body, peer).await
             }

@@ -16,6 +16,10 @@ pub enum Endpoint {
     Consent,
     /// An authorization request after its person signed in.
     Continue,
+    /// The page where a person decides over a device (RFC 8628 §3.3).
+    Device,
+    /// RFC 8628 §3.1.
+    DeviceAuthorize,
     /// RFC 7662.
     Introspect,
     /// RFC 7517 §5.
@@ -38,12 +42,14 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Account,
         Self::Asset,
         Self::Authorize,
         Self::Consent,
         Self::Continue,
+        Self::Device,
+        Self::DeviceAuthorize,
         Self::Introspect,
         Self::Jwks,
         Self::LogOut,
@@ -58,10 +64,16 @@ impl Endpoint {
     /// The methods that it answers, as the header `Allow` has them.
     pub const fn allow(self) -> &'static str {
         match self {
-            Self::Account | Self::Authorize | Self::LogOut | Self::UserInfo => "GET, HEAD, POST",
-            Self::Consent | Self::Introspect | Self::Revoke | Self::SignIn | Self::Token | Self::Par => {
-                "POST"
+            Self::Account | Self::Authorize | Self::LogOut | Self::UserInfo | Self::Device => {
+                "GET, HEAD, POST"
             }
+            Self::Consent
+            | Self::Introspect
+            | Self::Revoke
+            | Self::SignIn
+            | Self::Token
+            | Self::DeviceAuthorize
+            | Self::Par => "POST",
             Self::Asset | Self::Continue | Self::Jwks | Self::Metadata => "GET, HEAD",
         }
     }
@@ -69,12 +81,16 @@ impl Endpoint {
     /// Whether it answers this method.
     pub fn allows(self, method: &Method) -> bool {
         match self {
-            Self::Account | Self::Authorize | Self::LogOut | Self::UserInfo => {
+            Self::Account | Self::Authorize | Self::LogOut | Self::UserInfo | Self::Device => {
                 method == Method::GET || method == Method::HEAD || method == Method::POST
             }
-            Self::Consent | Self::Introspect | Self::Revoke | Self::SignIn | Self::Token | Self::Par => {
-                method == Method::POST
-            }
+            Self::Consent
+            | Self::Introspect
+            | Self::Revoke
+            | Self::SignIn
+            | Self::Token
+            | Self::DeviceAuthorize
+            | Self::Par => method == Method::POST,
             Self::Asset | Self::Continue | Self::Jwks | Self::Metadata => {
                 method == Method::GET || method == Method::HEAD
             }
@@ -84,6 +100,8 @@ impl Endpoint {
     /// Its word in metrics.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::DeviceAuthorize => "device_authorize",
+            Self::Device => "device",
             Self::Par => "par",
             Self::Account => "account",
             Self::Asset => "asset",
@@ -112,7 +130,9 @@ pub struct Route<'a> {
 }
 
 /// The paths of a realm. Another realm than the default one has them under `/t/{realm}`.
-pub const PATHS: [(&str, Endpoint); 14] = [
+pub const PATHS: [(&str, Endpoint); 16] = [
+    ("/oauth2/device_authorize", Endpoint::DeviceAuthorize),
+    ("/oauth2/device", Endpoint::Device),
     ("/oauth2/par", Endpoint::Par),
     ("/oauth2/account", Endpoint::Account),
     ("/oauth2/authorize", Endpoint::Authorize),

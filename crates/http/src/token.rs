@@ -58,6 +58,11 @@ where
             };
             service.redeem_code(realm, &client, assertion, code, &asked, moment).await
         }
+        GrantType::DeviceCode => {
+            let code = form.find("device_code");
+            let code = code.ok_or_else(|| challenger.refuse(Refusal::DeviceCodeMissing))?;
+            service.redeem_device(realm, &client, assertion, code, &asked, moment).await
+        }
         GrantType::RefreshToken => {
             let token = form.find("refresh_token");
             let token = token.ok_or_else(|| challenger.refuse(Refusal::RefreshTokenMissing))?;
@@ -73,7 +78,12 @@ fn grant_type(form: &Form<'_>) -> Result<GrantType, Refusal> {
     GrantType::offered(text).ok_or(Refusal::GrantTypeUnsupported)
 }
 
-fn token_request<'a>(form: &'a Form<'_>) -> Result<TokenRequest<'a>, Refusal> {
+/// The scope and the resources of a request.
+///
+/// # Errors
+///
+/// A refusal for what is malformed.
+pub fn token_request<'a>(form: &'a Form<'_>) -> Result<TokenRequest<'a>, Refusal> {
     let scope = form.find("scope").map(ScopeSet::parse).transpose().map_err(|_| Refusal::ScopeMalformed)?;
     // Spaces alone name no scope: that is malformed, not absent.
     if scope.as_ref().is_some_and(ScopeSet::is_empty) {

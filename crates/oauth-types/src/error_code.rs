@@ -1,12 +1,16 @@
-//! The registered error codes (RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 8707 §2, OpenID Connect Core §3.1.2.6).
+//! The registered error codes (RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 8707 §2, OpenID Connect Core §3.1.2.6, RFC 8628 §3.5).
 
 /// A registered value of the member `error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
     /// The resource owner or the server refused (RFC 6749 §4.1.2.1).
     AccessDenied,
+    /// The person has not decided yet (RFC 8628 §3.5).
+    AuthorizationPending,
     /// Consent is needed, and nobody may be asked (OpenID Connect Core §3.1.2.6).
     ConsentRequired,
+    /// The device code has expired (RFC 8628 §3.5).
+    ExpiredToken,
     /// Valid credentials that do not reach far enough (RFC 6750 §3.1).
     InsufficientScope,
     /// Client authentication failed (RFC 6749 §5.2).
@@ -23,6 +27,8 @@ pub enum ErrorCode {
     InvalidToken,
     /// We made a mistake (RFC 6749 §4.1.2.1).
     ServerError,
+    /// The device asks too often (RFC 8628 §3.5).
+    SlowDown,
     /// We cannot answer now (RFC 6749 §4.1.2.1).
     TemporarilyUnavailable,
     /// A sign-in is needed, and nobody may be asked (OpenID Connect Core §3.1.2.6).
@@ -41,9 +47,11 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::AccessDenied,
+        Self::AuthorizationPending,
         Self::ConsentRequired,
+        Self::ExpiredToken,
         Self::InsufficientScope,
         Self::InvalidClient,
         Self::InvalidGrant,
@@ -55,6 +63,7 @@ impl ErrorCode {
         Self::RequestNotSupported,
         Self::RequestUriNotSupported,
         Self::ServerError,
+        Self::SlowDown,
         Self::TemporarilyUnavailable,
         Self::UnauthorizedClient,
         Self::UnsupportedGrantType,
@@ -65,7 +74,9 @@ impl ErrorCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AccessDenied => "access_denied",
+            Self::AuthorizationPending => "authorization_pending",
             Self::ConsentRequired => "consent_required",
+            Self::ExpiredToken => "expired_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidClient => "invalid_client",
             Self::InvalidGrant => "invalid_grant",
@@ -77,6 +88,7 @@ impl ErrorCode {
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::ServerError => "server_error",
+            Self::SlowDown => "slow_down",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",

@@ -11,6 +11,8 @@ pub struct ServerMetadata {
     pub issuer: String,
     /// RFC 8414 §2.
     pub authorization_endpoint: String,
+    /// RFC 8628 §4.
+    pub device_authorization_endpoint: String,
     /// RFC 9126 §5.
     pub pushed_authorization_request_endpoint: String,
     /// RFC 9126 §5: each client says it for itself.

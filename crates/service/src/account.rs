@@ -257,19 +257,20 @@ impl Service {
         Ok(Ok(cookie))
     }
 
-    /// What binds the forms of the account page to this browser and this session.
+    /// What binds the forms of a person's own pages to this browser and this session, and where to go on after a sign-in.
     pub fn carry_account(
         &self,
         realm: &RealmState,
         session: Option<SessionId>,
         mark: &str,
+        then: &str,
         moment: &Moment,
     ) -> String {
-        let plain = moment.now.as_unix_seconds().to_le_bytes();
+        let plain = [&moment.now.as_unix_seconds().to_le_bytes(), then.as_bytes()].concat();
         realm.secrets.seal_carried(&label(session, mark), &plain, &self.mint(moment))
     }
 
-    /// Whether a form of the account page belongs to this browser and this session.
+    /// Whether a form of a person's own pages belongs to this browser and this session; where to go on.
     ///
     /// # Errors
     ///
@@ -281,14 +282,16 @@ impl Service {
         session: Option<SessionId>,
         mark: &str,
         moment: &Moment,
-    ) -> Result<(), Refusal> {
-        let opened = realm.secrets.open_carried(&label(session, mark), carried);
-        let bytes: Option<[u8; 8]> = opened.and_then(|bytes| bytes.try_into().ok());
-        let shown_at = Timestamp::from_unix_seconds(u64::from_le_bytes(bytes.ok_or(Refusal::FlowInvalid)?));
+    ) -> Result<String, Refusal> {
+        let opened =
+            realm.secrets.open_carried(&label(session, mark), carried).ok_or(Refusal::FlowInvalid)?;
+        let (shown_at, then) = opened.split_first_chunk::<8>().ok_or(Refusal::FlowInvalid)?;
+        let shown_at = Timestamp::from_unix_seconds(u64::from_le_bytes(*shown_at));
+        let then = std::str::from_utf8(then).map_err(|_| Refusal::FlowInvalid)?;
         if moment.now.seconds_since(shown_at) > PAGE_SECONDS_MAX {
             return Err(Refusal::FlowExpired);
         }
-        Ok(())
+        Ok(then.to_owned())
     }
 
     async fn all_grants(&self, user: &User) -> Result<Vec<Grant>, Unavailable> {

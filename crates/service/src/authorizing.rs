@@ -450,7 +450,7 @@ impl Service {
     }
 
     /// What the person has agreed to now, beside what it agreed to before.
-    async fn consents_after(
+    pub(crate) async fn consents_after(
         &self,
         client: &Client,
         user: &User,

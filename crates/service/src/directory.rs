@@ -465,6 +465,7 @@ fn metadata(places: &Places, apis: &HashMap<ApiId, Arc<ApiState>>) -> ServerMeta
         introspection_endpoint: format!("{}/oauth2/introspect", places.base),
         revocation_endpoint: format!("{}/oauth2/revoke", places.base),
         authorization_endpoint: format!("{}/oauth2/authorize", places.base),
+        device_authorization_endpoint: format!("{}/oauth2/device_authorize", places.base),
         pushed_authorization_request_endpoint: format!("{}/oauth2/par", places.base),
         require_pushed_authorization_requests: false,
         userinfo_endpoint: format!("{}/oauth2/userinfo", places.base),

@@ -11,7 +11,7 @@ use lydian_domain::redeem::{self, Presented, Rejection};
 use lydian_domain::refresh::{self, Exchange};
 use lydian_domain::revoke::Revocation;
 use lydian_domain::secrets::TokenKind;
-use lydian_domain::{Client, Grant, RefreshToken, Refusal, Rotation, User, token_string};
+use lydian_domain::{Client, Grant, RefreshToken, Refusal, Rotation, SessionId, User, token_string};
 use lydian_oauth_types::GrantType;
 use lydian_primitives::{Mint, Secret, Timestamp, limits};
 use lydian_storage::{
@@ -40,6 +40,18 @@ pub struct CodeRequest<'a> {
     pub redirect_uri: Option<&'a str>,
     /// The parameter `code_verifier`.
     pub code_verifier: Option<&'a str>,
+}
+
+/// What the first tokens under a grant are made of.
+#[derive(Clone, Copy)]
+pub(crate) struct FirstTokens<'a> {
+    pub(crate) grant: &'a Grant,
+    pub(crate) user: &'a User,
+    /// The parameters `resource` of the token request.
+    pub(crate) resources: &'a [&'a str],
+    pub(crate) nonce: Option<&'a str>,
+    /// The session in which the person agreed.
+    pub(crate) session: Option<SessionId>,
 }
 
 /// A refresh token that is made, with what is written of it.
@@ -75,7 +87,41 @@ impl Service {
             return Err(self.reject(rejection, code.grant, moment).await);
         }
         let (grant, user) = grant_and_user(&parents).ok_or(Refusal::CodeRevoked)?;
-        let request = TokenRequest { scope: None, resources: request.resources.clone() };
+        let first = FirstTokens {
+            grant,
+            user,
+            resources: &request.resources,
+            nonce: code.nonce.as_deref(),
+            session: Some(code.session),
+        };
+        let (issued, mut change) = self.make_first_tokens(realm, client, &first, moment).await?;
+        change.preconditions.push(Precondition::CodeUnredeemed { code: code.id });
+        change.writes.push(Write::RedeemCode { code: code.id, at: moment.now });
+        use_assertion(&mut change, assertion);
+        match self.storage.apply(change).await {
+            Ok(_) => Ok(issued),
+            Err(ApplyError::Conflict(Conflict::CodeRedeemed)) => {
+                // Somebody was faster with the same code, client and verifier: that is a second use.
+                let rejection = Rejection { refusal: Refusal::CodeReplayed, kills_grant: true };
+                Err(self.reject(rejection, grant.id, moment).await)
+            }
+            Err(ApplyError::Conflict(Conflict::AssertionUsed)) => {
+                Err(Refusal::ClientAssertionReplayed.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes the first tokens under a grant, and the change that makes them durable.
+    pub(crate) async fn make_first_tokens(
+        &self,
+        realm: &Arc<RealmState>,
+        client: &Client,
+        first: &FirstTokens<'_>,
+        moment: &Moment,
+    ) -> Result<(IssuedToken, Change), ServiceError> {
+        let FirstTokens { grant, user, resources, nonce, session } = *first;
+        let request = TokenRequest { scope: None, resources: resources.to_vec() };
         let chosen = audience::of_grant(client, grant, &request, &**realm, &realm.issuer)?;
         let chosen = policy::narrow(chosen, &user.profile)?;
         let mint = self.mint(moment);
@@ -103,20 +149,16 @@ impl Service {
                 user,
                 grant: &grant,
                 scope: &chosen.scope,
-                nonce: code.nonce.as_deref(),
-                session: code.session,
+                nonce,
+                session,
                 access_token: issued.access_token.expose(),
                 now: moment.now,
             },
         )?;
-        let mut change = Change {
-            preconditions: vec![Precondition::CodeUnredeemed { code: code.id }],
-            writes: vec![
-                Write::RedeemCode { code: code.id, at: moment.now },
-                Write::ExtendSession { session: code.session, expires_at: grant.expires_at },
-            ],
-            at: moment.now,
-        };
+        let mut change = Change { preconditions: Vec::new(), writes: Vec::new(), at: moment.now };
+        if let Some(session) = session {
+            change.writes.push(Write::ExtendSession { session, expires_at: grant.expires_at });
+        }
         self.count_issued(&token);
         if record {
             change.writes.push(Write::PutAccessToken(token));
@@ -125,21 +167,8 @@ impl Service {
             change.writes.push(Write::PutRefreshToken(refresh_token.record));
             issued.refresh_token = Some(refresh_token.text);
         }
-        let grant_id = grant.id;
         change.writes.push(Write::PutGrant(grant));
-        use_assertion(&mut change, assertion);
-        match self.storage.apply(change).await {
-            Ok(_) => Ok(issued),
-            Err(ApplyError::Conflict(Conflict::CodeRedeemed)) => {
-                // Somebody was faster with the same code, client and verifier: that is a second use.
-                let rejection = Rejection { refusal: Refusal::CodeReplayed, kills_grant: true };
-                Err(self.reject(rejection, grant_id, moment).await)
-            }
-            Err(ApplyError::Conflict(Conflict::AssertionUsed)) => {
-                Err(Refusal::ClientAssertionReplayed.into())
-            }
-            Err(error) => Err(error.into()),
-        }
+        Ok((issued, change))
     }
 
     /// Exchanges a refresh token (RFC 6749 §6).
@@ -238,21 +267,19 @@ impl Service {
             }
         };
         change.preconditions.push(Precondition::CurrentRefreshToken { grant: grant.id, token: leaf });
-        if let Some(session) = grant.session {
-            issued.id_token = self.id_token(
-                realm,
-                client,
-                &IdTokenSources {
-                    user,
-                    grant,
-                    scope: &chosen.scope,
-                    nonce: None,
-                    session,
-                    access_token: issued.access_token.expose(),
-                    now: moment.now,
-                },
-            )?;
-        }
+        issued.id_token = self.id_token(
+            realm,
+            client,
+            &IdTokenSources {
+                user,
+                grant,
+                scope: &chosen.scope,
+                nonce: None,
+                session: grant.session,
+                access_token: issued.access_token.expose(),
+                now: moment.now,
+            },
+        )?;
         self.count_issued(&access_token);
         if record {
             change.writes.push(Write::PutAccessToken(access_token));
@@ -304,7 +331,7 @@ impl Service {
         }))
     }
 
-    fn world_of_parents<'a>(
+    pub(crate) fn world_of_parents<'a>(
         &'a self,
         realm: &'a RealmState,
         client: lydian_domain::ClientId,
@@ -359,7 +386,7 @@ impl Service {
     }
 
     /// The error for a rejection; when somebody used twice what is good once, the family is dead before it is answered.
-    async fn reject(
+    pub(crate) async fn reject(
         &self,
         rejection: Rejection,
         grant: lydian_domain::GrantId,
@@ -374,7 +401,7 @@ impl Service {
     }
 }
 
-fn grant_and_user(parents: &Parents) -> Option<(&Grant, &User)> {
+pub(crate) fn grant_and_user(parents: &Parents) -> Option<(&Grant, &User)> {
     parents.grant.as_ref().zip(parents.user.as_ref())
 }
 
@@ -382,7 +409,7 @@ fn idle_end(realm: &RealmState, now: Timestamp) -> Timestamp {
     now.plus_seconds(realm.realm.refresh_token_idle_seconds)
 }
 
-fn use_assertion(change: &mut Change, assertion: Option<AssertionUse>) {
+pub(crate) fn use_assertion(change: &mut Change, assertion: Option<AssertionUse>) {
     if let Some(AssertionUse { client, digest, expires_at }) = assertion {
         change.preconditions.push(Precondition::AssertionUnused { client, digest, expires_at });
         change.writes.push(Write::UseAssertion { client, digest, expires_at });

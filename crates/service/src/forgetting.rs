@@ -113,6 +113,7 @@ impl Housekeeper {
         service.failed_authentications.sweep(boot_now);
         service.unknown_tokens.sweep(boot_now);
         service.sign_in_limits.sweep(boot_now);
+        service.device_limits.sweep(boot_now);
         service.forget_successors(now).await?;
         service.write_issued_counts().await?;
         // A deletion that was interrupted left rows behind.

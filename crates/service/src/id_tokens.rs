@@ -22,7 +22,8 @@ pub(crate) struct IdTokenSources<'a> {
     pub(crate) grant: &'a Grant,
     pub(crate) scope: &'a ScopeSet,
     pub(crate) nonce: Option<&'a str>,
-    pub(crate) session: SessionId,
+    /// The session, for `sid`; a grant that outlives it has none.
+    pub(crate) session: Option<SessionId>,
     pub(crate) access_token: &'a str,
     pub(crate) now: Timestamp,
 }
@@ -53,8 +54,10 @@ impl Service {
         let expires_at = sources.now.plus_seconds(realm.realm.sign_in.id_token_seconds);
         set("exp", json!(expires_at.as_unix_seconds()));
         set("at_hash", json!(at_hash(algorithm, sources.access_token)));
-        let sid = realm.issuer_handles.of_subject(SubjectKind::Session, sources.session.as_number());
-        set("sid", json!(base64url::encode(&sid)));
+        if let Some(session) = sources.session {
+            let sid = realm.issuer_handles.of_subject(SubjectKind::Session, session.as_number());
+            set("sid", json!(base64url::encode(&sid)));
+        }
         if let Some(authentication) = sources.grant.authentication {
             set("auth_time", json!(authentication.at.as_unix_seconds()));
             set("acr", json!(authentication.methods.acr().as_str()));

@@ -9,6 +9,7 @@ pub mod administration;
 pub mod apply;
 pub mod authorizing;
 pub mod client_authentication;
+pub mod devices;
 pub mod directory;
 pub mod error;
 pub mod exchanging;
@@ -64,6 +65,7 @@ pub struct Service {
     publications: key_rotation::Publications,
     passwords: passwords::Passwords,
     sign_in_limits: signing_in::SignInLimits,
+    device_limits: devices::DeviceLimits,
 }
 
 /// One request at one instant, after all of it has arrived.
@@ -94,6 +96,7 @@ impl Service {
             publications: key_rotation::Publications::default(),
             passwords: passwords::Passwords::new(&Mint::new(node.clock().now(), node.entropy())),
             sign_in_limits: signing_in::SignInLimits::default(),
+            device_limits: devices::DeviceLimits::default(),
             node,
             storage,
         })

@@ -1,8 +1,8 @@
 //! What a change means: its preconditions as questions, its writes as statements, and the rows of the log that they add.
 
 use lydian_domain::{
-    AccessToken, Api, Audience, AuthorizationCode, Client, Consent, Grant, PasswordHash, Realm, RefreshToken,
-    Session, SigningKeyRecord, TokenForm, TokenId, User, UserId,
+    AccessToken, Api, Audience, AuthorizationCode, Client, Consent, DeviceAuthorization, Grant, PasswordHash,
+    Realm, RefreshToken, Session, SigningKeyRecord, TokenForm, TokenId, User, UserId,
 };
 use lydian_primitives::{Entropy, Hour, Id, Timestamp};
 use lydian_revocation::{CutKind, Event, LogPosition, LogRow, RecordKind};
@@ -94,6 +94,14 @@ impl Transaction<'_> {
                 let current = exists(self.connection, sql, [grant.as_stored(), token.as_stored()])?;
                 (current, Conflict::NotCurrentRefreshToken)
             }
+            Precondition::DeviceUndecided { device } => {
+                let sql = "SELECT 1 FROM device_authorizations WHERE id = ?1 AND decided_at IS NULL";
+                (exists(self.connection, sql, [device.as_stored()])?, Conflict::DeviceDecided)
+            }
+            Precondition::DeviceUnredeemed { device } => {
+                let sql = "SELECT 1 FROM device_authorizations WHERE id = ?1 AND redeemed_at IS NULL";
+                (exists(self.connection, sql, [device.as_stored()])?, Conflict::DeviceRedeemed)
+            }
             Precondition::NoStandingGrant { client, api } => {
                 let standing = reads::standing_grant(self.connection, *client, *api)?;
                 (standing.is_none(), Conflict::HasStandingGrant)
@@ -144,6 +152,13 @@ impl Transaction<'_> {
             }
             Write::Cut { kind, subject } => self.cut(*kind, *subject, at)?,
             Write::Delete { kind, id } => self.delete_record(*kind, *id, at)?,
+            Write::DecideDevice { device, decision } => {
+                let sql = "UPDATE device_authorizations SET decided_at = ?2, grant_id = ?3, minted_at = ?4 \
+                           WHERE id = ?1";
+                let grant = decision.grant.map(Id::as_stored);
+                let minted_at = decision.minted_at.as_stored();
+                self.run(at, sql, params![device.as_stored(), decision.at.as_stored(), grant, minted_at])?;
+            }
             Write::DeleteConsents { user, client } => {
                 let sql = "DELETE FROM consents WHERE user = ?1 AND client = ?2";
                 self.run(at, sql, [user.as_stored(), client.as_stored()])?;
@@ -159,6 +174,7 @@ impl Transaction<'_> {
             Write::PutAuthorizationCode(code) => self.put_authorization_code(code, at)?,
             Write::PutClient(client) => self.put_client(client, at)?,
             Write::PutConsent(consent) => self.put_consent(consent, at)?,
+            Write::PutDeviceAuthorization(device) => self.put_device(device, at)?,
             Write::PutGrant(grant) => self.put_grant(grant, at)?,
             Write::PutRealm(realm) => self.put_realm(realm, at)?,
             Write::PutRefreshToken(token) => self.put_refresh_token(token, at)?,
@@ -176,6 +192,11 @@ impl Transaction<'_> {
                 let sql =
                     "UPDATE authorization_codes SET redeemed_at = ifnull(redeemed_at, ?2) WHERE id = ?1";
                 self.run(at, sql, [code.as_stored(), redeemed_at.as_stored()])?;
+            }
+            Write::RedeemDevice { device, at: redeemed_at } => {
+                let sql =
+                    "UPDATE device_authorizations SET redeemed_at = ifnull(redeemed_at, ?2) WHERE id = ?1";
+                self.run(at, sql, [device.as_stored(), redeemed_at.as_stored()])?;
             }
             Write::ReplaceRefreshToken { token, at: replaced_at } => {
                 let sql = "UPDATE refresh_tokens SET replaced_at = ifnull(replaced_at, ?2) WHERE id = ?1";
@@ -459,6 +480,32 @@ impl Transaction<'_> {
         .map(drop)
     }
 
+    fn put_device(&mut self, device: &DeviceAuthorization, at: Timestamp) -> Result<(), Failure> {
+        self.run(
+            at,
+            "INSERT INTO device_authorizations (id, realm, client, api, user_code, issued_at, expires_at, decided_at, grant_id, \
+             minted_at, redeemed_at, digest_generation, digest, scope) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            params![
+                device.id.as_stored(),
+                device.realm.as_stored(),
+                device.client.as_stored(),
+                device.api.map(Id::as_stored),
+                device.user_code,
+                device.issued_at.as_stored(),
+                device.expires_at.as_stored(),
+                device.decision.map(|decision| decision.at.as_stored()),
+                device.decision.and_then(|decision| decision.grant).map(Id::as_stored),
+                device.decision.map(|decision| decision.minted_at.as_stored()),
+                device.redeemed_at.map(Timestamp::as_stored),
+                device.digest.generation,
+                device.digest.digest.as_bytes().as_slice(),
+                device.scope.as_str()
+            ],
+        )
+        .map(drop)
+    }
+
     fn put_consent(&mut self, consent: &Consent, at: Timestamp) -> Result<(), Failure> {
         self.run(
             at,
@@ -595,9 +642,10 @@ fn conflict_of(error: &rusqlite::Error) -> Option<Conflict> {
     if code.code != rusqlite::ErrorCode::ConstraintViolation {
         return None;
     }
-    const CONSTRAINTS: [(&str, Conflict); 8] = [
+    const CONSTRAINTS: [(&str, Conflict); 9] = [
         ("apis.audience", Conflict::AudienceTaken),
         ("clients.client_id", Conflict::ClientIdTaken),
+        ("device_authorizations.user_code", Conflict::UserCodeTaken),
         ("realms.name", Conflict::RealmNameTaken),
         ("signing_keys.kid", Conflict::KidTaken),
         ("standing_grants", Conflict::HasStandingGrant),

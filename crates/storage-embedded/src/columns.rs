@@ -6,9 +6,9 @@ use std::fmt;
 
 use lydian_domain::authentication::{Authentication, AuthenticationMethods};
 use lydian_domain::{
-    AccessToken, Api, Audience, AuthorizationCode, BrowserSession, Client, Consent, Grant, KeyState,
-    PasswordHash, Realm, RefreshToken, Rotation, Session, SigningKeyRecord, TokenDigest, TokenForm, TokenId,
-    User,
+    AccessToken, Api, Audience, AuthorizationCode, BrowserSession, Client, Consent, DeviceAuthorization,
+    DeviceDecision, Grant, KeyState, PasswordHash, Realm, RefreshToken, Rotation, Session, SigningKeyRecord,
+    TokenDigest, TokenForm, TokenId, User,
 };
 use lydian_jose::Algorithm;
 use lydian_oauth_types::ScopeSet;
@@ -74,6 +74,12 @@ macro_rules! code_columns {
          t.digest_generation, t.digest, t.redirect_uri, t.code_challenge, t.scope, t.nonce"
     };
 }
+macro_rules! device_columns {
+    () => {
+        "t.id, t.realm, t.client, t.api, t.user_code, t.issued_at, t.expires_at, t.decided_at, t.grant_id, t.minted_at, t.redeemed_at, \
+         t.digest_generation, t.digest, t.scope"
+    };
+}
 macro_rules! consent_columns {
     () => {
         "n.realm, n.user, n.client, n.api, n.scope, n.given_at"
@@ -92,8 +98,8 @@ macro_rules! refresh_token_columns {
     };
 }
 pub(crate) use {
-    access_token_columns, api_columns, client_columns, code_columns, consent_columns, grant_columns,
-    key_columns, realm_columns, refresh_token_columns, session_columns, user_columns,
+    access_token_columns, api_columns, client_columns, code_columns, consent_columns, device_columns,
+    grant_columns, key_columns, realm_columns, refresh_token_columns, session_columns, user_columns,
 };
 
 /// Reads the columns of a row from left to right.
@@ -384,6 +390,26 @@ impl<'r> Columns<'r> {
             replaced_at: self.optional_integer()?.map(Timestamp::from_stored),
         };
         Ok(StoredRefreshToken { token, parents: self.parents()? })
+    }
+
+    pub(crate) fn device(&mut self) -> rusqlite::Result<DeviceAuthorization> {
+        Ok(DeviceAuthorization {
+            id: TokenId::from_stored(self.integer()?),
+            realm: self.id()?,
+            client: self.id()?,
+            api: self.optional_id()?,
+            user_code: self.text()?.to_owned(),
+            issued_at: self.timestamp()?,
+            expires_at: self.timestamp()?,
+            decision: {
+                let (at, grant) = (self.optional_integer()?, self.optional_id()?);
+                let minted_at = Seq::from_stored(self.optional_integer()?.unwrap_or_default());
+                at.map(|at| DeviceDecision { at: Timestamp::from_stored(at), grant, minted_at })
+            },
+            redeemed_at: self.optional_integer()?.map(Timestamp::from_stored),
+            digest: TokenDigest { generation: self.small()?, digest: Digest::from_bytes(self.array()?) },
+            scope: self.scope()?,
+        })
     }
 
     pub(crate) fn consent(&mut self) -> rusqlite::Result<Consent> {

@@ -26,6 +26,7 @@ impl Transaction<'_> {
         left -= self.forget_range("access_tokens", "id", tokens, left)?;
         left -= self.forget_range("refresh_tokens", "id", tokens, left)?;
         left -= self.forget_range("authorization_codes", "id", tokens, left)?;
+        left -= self.forget_range("device_authorizations", "id", tokens, left)?;
         left -= self.forget_ended("grants", "user IS NOT NULL AND", hour.start(), left)?;
         left -= self.forget_ended("sessions", "", hour.start(), left)?;
         left -= self.forget_range("id_blocks", "hour", hour_number, left)?;

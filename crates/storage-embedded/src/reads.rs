@@ -1,19 +1,20 @@
 //! The reads, as functions over a connection: the pool's, or the writer's after a commit.
 
 use lydian_domain::{
-    ApiId, Client, ClientId, Consent, Grant, GrantId, KeyId, RealmId, Session, SessionId, TokenId, User,
-    UserId,
+    ApiId, Client, ClientId, Consent, DeviceAuthorization, Grant, GrantId, KeyId, RealmId, Session,
+    SessionId, TokenId, User, UserId,
 };
 use lydian_primitives::{Hour, Id};
 use lydian_revocation::{CutKind, Event, LogRow, RecordKind};
 use lydian_storage::{
-    Issued, Parents, Record, StoredAccessToken, StoredCode, StoredRefreshToken, StoredSession,
+    Issued, Parents, Record, StoredAccessToken, StoredCode, StoredDevice, StoredRefreshToken, StoredSession,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::columns::{
-    Columns, access_token_columns, api_columns, client_columns, code_columns, consent_columns, grant_columns,
-    key_columns, realm_columns, refresh_token_columns, session_columns, user_columns,
+    Columns, access_token_columns, api_columns, client_columns, code_columns, consent_columns,
+    device_columns, grant_columns, key_columns, realm_columns, refresh_token_columns, session_columns,
+    user_columns,
 };
 
 pub(crate) fn all_records(connection: &Connection) -> rusqlite::Result<Vec<Record>> {
@@ -184,6 +185,38 @@ pub(crate) fn authorization_code(
           LEFT JOIN users u ON u.id = t.user WHERE t.id = ?1"
     );
     one(connection, SQL, [id.as_stored()], |row| Columns::of(row).authorization_code())
+}
+
+pub(crate) fn device(connection: &Connection, id: TokenId) -> rusqlite::Result<Option<StoredDevice>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        device_columns!(),
+        ", ",
+        grant_columns!(),
+        ", ",
+        session_columns!(),
+        ", ",
+        user_columns!(),
+        " FROM device_authorizations t LEFT JOIN grants g ON g.id = t.grant_id LEFT JOIN sessions s ON s.id = g.session \
+          LEFT JOIN users u ON u.id = g.user WHERE t.id = ?1"
+    );
+    one(connection, SQL, [id.as_stored()], |row| {
+        let mut columns = Columns::of(row);
+        Ok(StoredDevice { device: columns.device()?, parents: columns.parents()? })
+    })
+}
+
+pub(crate) fn device_by_user_code(
+    connection: &Connection,
+    realm: RealmId,
+    user_code: &str,
+) -> rusqlite::Result<Option<DeviceAuthorization>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        device_columns!(),
+        " FROM device_authorizations t WHERE t.realm = ?1 AND t.user_code = ?2"
+    );
+    one(connection, SQL, params![realm.as_stored(), user_code], |row| Columns::of(row).device())
 }
 
 pub(crate) fn session(connection: &Connection, id: SessionId) -> rusqlite::Result<Option<StoredSession>> {

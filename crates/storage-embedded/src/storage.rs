@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use lydian_domain::{
-    ApiId, ClientId, Consent, Grant, GrantId, KeyId, RealmId, Session, SessionId, TokenId, User, UserId,
+    ApiId, ClientId, Consent, DeviceAuthorization, Grant, GrantId, KeyId, RealmId, Session, SessionId,
+    TokenId, User, UserId,
 };
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{LogPosition, LogRow, Seq};
 use lydian_storage::{
     Answer, ApplyError, Change, Issued, LogObserver, OrphanCursor, Orphans, Parents, ReadStorage, Record,
-    Storage, StoredAccessToken, StoredCode, StoredRefreshToken, StoredSession, Unavailable,
+    Storage, StoredAccessToken, StoredCode, StoredDevice, StoredRefreshToken, StoredSession, Unavailable,
 };
 use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
@@ -129,6 +130,20 @@ impl ReadStorage for EmbeddedStorage {
 
     fn find_authorization_code(&self, id: TokenId) -> Answer<'_, Option<StoredCode>> {
         self.read("read an authorization code", |connection| reads::authorization_code(connection, id))
+    }
+
+    fn find_device(&self, id: TokenId) -> Answer<'_, Option<StoredDevice>> {
+        self.read("read a device authorization", |connection| reads::device(connection, id))
+    }
+
+    fn find_device_by_user_code(
+        &self,
+        realm: RealmId,
+        user_code: String,
+    ) -> Answer<'_, Option<DeviceAuthorization>> {
+        self.read("read a device authorization", |connection| {
+            reads::device_by_user_code(connection, realm, &user_code)
+        })
     }
 
     fn find_session(&self, id: SessionId) -> Answer<'_, Option<StoredSession>> {

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use lydian_domain::{
-    AccessToken, Api, ApiId, Audience, AuthorizationCode, Client, ClientId, Consent, Grant, GrantId, KeyId,
-    Realm, RealmId, RefreshToken, Session, SessionId, SigningKeyRecord, TokenId, User, UserId,
+    AccessToken, Api, ApiId, Audience, AuthorizationCode, Client, ClientId, Consent, DeviceAuthorization,
+    DeviceDecision, Grant, GrantId, KeyId, Realm, RealmId, RefreshToken, Session, SessionId,
+    SigningKeyRecord, TokenId, User, UserId,
 };
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{CutKind, RecordKind};
@@ -57,6 +58,16 @@ pub enum Precondition {
         grant: GrantId,
         /// The leaf.
         token: TokenId,
+    },
+    /// The device authorization is there, and nobody decided over it.
+    DeviceUndecided {
+        /// Which one.
+        device: TokenId,
+    },
+    /// The device authorization is there, and its code was not used.
+    DeviceUnredeemed {
+        /// Which one.
+        device: TokenId,
     },
     /// The client has no standing grant at this API (`None`: at the issuer).
     NoStandingGrant {
@@ -129,6 +140,13 @@ pub enum Write {
         /// Which one.
         id: u64,
     },
+    /// Keeps what a person decided over a device.
+    DecideDevice {
+        /// Which one.
+        device: TokenId,
+        /// The decision.
+        decision: DeviceDecision,
+    },
     /// Takes back everything that a user agreed to for a client.
     DeleteConsents {
         /// Who agreed.
@@ -160,6 +178,8 @@ pub enum Write {
     PutClient(Client),
     /// Adds or replaces what a user agreed to for a client at an API.
     PutConsent(Consent),
+    /// Adds a device authorization.
+    PutDeviceAuthorization(DeviceAuthorization),
     /// Adds or replaces a grant, by id. Its `cut_at` is not written for a grant that exists.
     PutGrant(Grant),
     /// Adds or replaces a realm, by id. Its `cut_at` is not written for a realm that exists.
@@ -183,6 +203,13 @@ pub enum Write {
     RedeemCode {
         /// Which one.
         code: TokenId,
+        /// When.
+        at: Timestamp,
+    },
+    /// Marks a device code as used.
+    RedeemDevice {
+        /// Which one.
+        device: TokenId,
         /// When.
         at: Timestamp,
     },
@@ -229,6 +256,10 @@ pub enum Conflict {
     ClientIdTaken,
     /// The authorization code was used, or is gone.
     CodeRedeemed,
+    /// Somebody decided over the device before, or it is gone.
+    DeviceDecided,
+    /// The device code was used, or is gone.
+    DeviceRedeemed,
     /// The client has a standing grant there.
     HasStandingGrant,
     /// Another key of the realm has this `kid`.
@@ -243,6 +274,8 @@ pub enum Conflict {
     SettingChanged,
     /// Another user of the realm has this subject identifier.
     SubjectTaken,
+    /// Another device of the realm waits under this user code.
+    UserCodeTaken,
     /// Another user of the realm has this name.
     UsernameTaken,
 }
@@ -254,6 +287,8 @@ impl fmt::Display for Conflict {
             Self::AssertionUsed => "the client assertion was used before",
             Self::ClientIdTaken => "another client of the realm has, or had, this client_id",
             Self::CodeRedeemed => "the authorization code was used before",
+            Self::DeviceDecided => "somebody decided over the device before",
+            Self::DeviceRedeemed => "the device code was used before",
             Self::HasStandingGrant => "the client has a standing grant there",
             Self::KidTaken => "another key of the realm has this kid",
             Self::NotCurrentRefreshToken => "the refresh token is not the current one of its grant",
@@ -261,6 +296,7 @@ impl fmt::Display for Conflict {
             Self::RecordChanged => "the record was changed meanwhile",
             Self::SettingChanged => "the setting was changed meanwhile",
             Self::SubjectTaken => "another user of the realm has this subject identifier",
+            Self::UserCodeTaken => "another device waits under this user code",
             Self::UsernameTaken => "another user of the realm has this name",
         })
     }

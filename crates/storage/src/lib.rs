@@ -15,7 +15,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use lydian_domain::{
-    ApiId, ClientId, Consent, Grant, GrantId, KeyId, RealmId, Session, SessionId, TokenId, User, UserId,
+    ApiId, ClientId, Consent, DeviceAuthorization, Grant, GrantId, KeyId, RealmId, Session, SessionId,
+    TokenId, User, UserId,
 };
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{LogPosition, LogRow, Seq};
@@ -23,7 +24,7 @@ use lydian_revocation::{LogPosition, LogRow, Seq};
 pub use change::{Change, Conflict, Precondition, Write};
 pub use error::{ApplyError, Unavailable};
 pub use records::{
-    Issued, OrphanCursor, Orphans, OwnedKind, Parents, Record, StoredAccessToken, StoredCode,
+    Issued, OrphanCursor, Orphans, OwnedKind, Parents, Record, StoredAccessToken, StoredCode, StoredDevice,
     StoredRefreshToken, StoredSession,
 };
 
@@ -60,6 +61,16 @@ pub trait ReadStorage: Send + Sync + 'static {
 
     /// The authorization code with this id, used or not, with the rows that decide over it.
     fn find_authorization_code(&self, id: TokenId) -> Answer<'_, Option<StoredCode>>;
+
+    /// The device authorization with this id, with the rows of the grant that it opened.
+    fn find_device(&self, id: TokenId) -> Answer<'_, Option<StoredDevice>>;
+
+    /// The device authorization that waits under a user code, expired or not.
+    fn find_device_by_user_code(
+        &self,
+        realm: RealmId,
+        user_code: String,
+    ) -> Answer<'_, Option<DeviceAuthorization>>;
 
     /// The session with this id and its user, whatever their state.
     fn find_session(&self, id: SessionId) -> Answer<'_, Option<StoredSession>>;

@@ -1,7 +1,8 @@
 //! What reads return.
 
 use lydian_domain::{
-    AccessToken, Api, AuthorizationCode, Client, Grant, Realm, RefreshToken, Session, SigningKeyRecord, User,
+    AccessToken, Api, AuthorizationCode, Client, DeviceAuthorization, Grant, Realm, RefreshToken, Session,
+    SigningKeyRecord, User,
 };
 use lydian_primitives::Hour;
 use lydian_revocation::RecordKind;
@@ -89,6 +90,15 @@ pub struct StoredCode {
     /// The code.
     pub code: AuthorizationCode,
     /// Its grant, session and user.
+    pub parents: Parents,
+}
+
+/// A device authorization with the rows of the grant that it opened.
+#[derive(Clone, Debug)]
+pub struct StoredDevice {
+    /// The device authorization.
+    pub device: DeviceAuthorization,
+    /// Its grant, and the session and user of that.
     pub parents: Parents,
 }
 

@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lydian_domain::{
-    ApiId, ClientId, Consent, Grant, GrantId, KeyId, RealmId, Session, SessionId, TokenId, User, UserId,
+    ApiId, ClientId, Consent, DeviceAuthorization, Grant, GrantId, KeyId, RealmId, Session, SessionId,
+    TokenId, User, UserId,
 };
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{LogPosition, LogRow, Seq};
 use lydian_storage::{
     Answer, ApplyError, Change, Issued, OrphanCursor, Orphans, Parents, ReadStorage, Record, SharedStorage,
-    Storage, StoredAccessToken, StoredCode, StoredRefreshToken, StoredSession, Unavailable,
+    Storage, StoredAccessToken, StoredCode, StoredDevice, StoredRefreshToken, StoredSession, Unavailable,
 };
 
 /// A store in front of another one.
@@ -135,6 +136,18 @@ impl ReadStorage for WatchedStorage {
 
     fn find_authorization_code(&self, id: TokenId) -> Answer<'_, Option<StoredCode>> {
         self.read(move |inner| inner.find_authorization_code(id))
+    }
+
+    fn find_device(&self, id: TokenId) -> Answer<'_, Option<StoredDevice>> {
+        self.read(move |inner| inner.find_device(id))
+    }
+
+    fn find_device_by_user_code(
+        &self,
+        realm: RealmId,
+        user_code: String,
+    ) -> Answer<'_, Option<DeviceAuthorization>> {
+        self.read(move |inner| inner.find_device_by_user_code(realm, user_code))
     }
 
     fn find_session(&self, id: SessionId) -> Answer<'_, Option<StoredSession>> {

@@ -112,7 +112,7 @@ impl AccountRequest<'_> {
 
     /// Who is not signed in begins with that.
     fn sign_in(&self, cookies: &Cookies) -> Answer {
-        let carried = self.service.carry_account(self.realm, None, &cookies.mark, self.moment);
+        let carried = self.service.carry_account(self.realm, None, &cookies.mark, "account", self.moment);
         let page = SignIn {
             frame: page::frame(self.realm, self.head, None),
             action: "sign-in",
@@ -233,7 +233,8 @@ impl AccountRequest<'_> {
                 since: own.since,
             })
             .collect();
-        let carried = service.carry_account(realm, Some(recognised.session.id), &cookies.mark, moment);
+        let session = Some(recognised.session.id);
+        let carried = service.carry_account(realm, session, &cookies.mark, "account", moment);
         let page = Account {
             frame,
             username: &recognised.user.username,

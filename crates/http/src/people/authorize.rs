@@ -131,13 +131,12 @@ impl PersonRequest<'_> {
         peer: IpAddr,
     ) -> Result<Answer, ServiceError> {
         let (realm, mark) = (&self.realm, &self.cookies.mark);
-        let flow = match self.service.open_flow(realm, carried, mark, &self.moment) {
-            Ok(flow) => Some(flow),
-            // Nobody asks for it: the person wants to see its own account.
+        let (flow, then) = match self.service.open_flow(realm, carried, mark, &self.moment) {
+            Ok(flow) => (Some(flow), String::new()),
+            // No application asks: the person wants to see one of its own pages.
             Err(refusal) => {
-                let for_account = self.service.open_account(realm, carried, None, mark, &self.moment);
-                for_account.map_err(|_| refusal)?;
-                None
+                let then = self.service.open_account(realm, carried, None, mark, &self.moment);
+                (None, then.map_err(|_| refusal)?)
             }
         };
         let username = form.find("username").unwrap_or_default();
@@ -171,7 +170,7 @@ impl PersonRequest<'_> {
             SignedIn::Yes(recognised, cookie) => {
                 self.cookies.set_session(cookie.value.expose(), cookie.seconds);
                 let Some(flow) = flow else {
-                    return Ok(page::see_other("account", &self.cookies));
+                    return Ok(page::see_other(&then, &self.cookies));
                 };
                 let mark = &self.cookies.mark;
                 let carried =

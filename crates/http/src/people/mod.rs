@@ -7,6 +7,7 @@ pub mod account;
 pub mod assets;
 pub mod authorize;
 pub mod browser;
+pub mod device;
 pub mod log_out;
 pub mod page;
 pub mod userinfo;

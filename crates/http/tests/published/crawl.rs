@@ -182,6 +182,7 @@ async fn asm_09_every_advertised_address_answers_and_every_route_is_advertised()
             .filter(|(_, endpoint)| {
                 ![
                     Endpoint::Account,
+                    Endpoint::Device,
                     Endpoint::Consent,
                     Endpoint::Continue,
                     Endpoint::Metadata,

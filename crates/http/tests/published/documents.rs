@@ -122,7 +122,12 @@ async fn asm_07_the_scopes_of_all_enabled_apis_are_named_and_follow_their_change
 async fn r_05_asm_09_the_grant_types_are_those_that_work() {
     let server = TestServer::start().await;
     let document = metadata(&server, None).await;
-    let expected = json!(["authorization_code", "client_credentials", "refresh_token"]);
+    let expected = json!([
+        "authorization_code",
+        "client_credentials",
+        "urn:ietf:params:oauth:grant-type:device_code",
+        "refresh_token"
+    ]);
     assert_eq!(document["grant_types_supported"], expected);
     assert_eq!(document["response_types_supported"], json!(["code"]));
     assert_eq!(document["response_modes_supported"], json!(["query", "form_post"]));

@@ -68,7 +68,6 @@ async fn r_05_asm_09_grants_that_are_not_offered_do_not_exist() {
     for grant_type in [
         "password",
         "implicit",
-        "urn:ietf:params:oauth:grant-type:device_code",
         "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "urn:ietf:params:oauth:grant-type:token-exchange",
     ] {

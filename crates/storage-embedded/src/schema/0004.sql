@@ -51,6 +51,25 @@ CREATE TABLE authorization_codes (
     nonce TEXT
 ) STRICT;
 
+-- As tokens; the user code is unique as long as the row is there.
+CREATE TABLE device_authorizations (
+    id INTEGER PRIMARY KEY,
+    realm INTEGER NOT NULL,
+    client INTEGER NOT NULL,
+    api INTEGER,
+    user_code TEXT NOT NULL,
+    issued_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    decided_at INTEGER,
+    grant_id INTEGER,
+    minted_at INTEGER,
+    redeemed_at INTEGER,
+    digest_generation INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    scope TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX device_authorizations_by_user_code ON device_authorizations (realm, user_code);
+
 -- No API stands for the issuer, as in grants.
 CREATE TABLE consents (
     id INTEGER PRIMARY KEY,

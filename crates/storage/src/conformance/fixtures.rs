@@ -7,10 +7,10 @@ use std::sync::Arc;
 use lydian_domain::authentication::{Authentication, AuthenticationMethod, AuthenticationMethods};
 use lydian_domain::{
     AccessToken, Api, ApiId, Audience, AuthorizationCode, BrowserSession, CachePolicy, Client,
-    ClientAuthorization, ClientId, ClientSecretHash, Consent, Grant, GrantId, KeyId, KeyState, PasswordHash,
-    Realm, RealmId, RealmName, RefreshToken, RevocationCascade, Rotation, ScopeDetail, Session, SessionId,
-    SignInSettings, SigningKeyRecord, TokenDigest, TokenForm, TokenFormat, TokenId, User, UserId,
-    UserProfile,
+    ClientAuthorization, ClientId, ClientSecretHash, Consent, DeviceAuthorization, DeviceDecision, Grant,
+    GrantId, KeyId, KeyState, PasswordHash, Realm, RealmId, RealmName, RefreshToken, RevocationCascade,
+    Rotation, ScopeDetail, Session, SessionId, SignInSettings, SigningKeyRecord, TokenDigest, TokenForm,
+    TokenFormat, TokenId, User, UserId, UserProfile,
 };
 use lydian_jose::Algorithm;
 use lydian_oauth_types::{ClientAuthMethod, GrantType, ScopeSet};
@@ -88,6 +88,7 @@ impl Store {
             add(&storage.find_access_token(token_id(series * 10 + 1)).await.unwrap());
             add(&storage.find_refresh_token(token_id(series * 10 + 2)).await.unwrap());
             add(&storage.find_authorization_code(token_id(series * 10 + 4)).await.unwrap());
+            add(&storage.find_device(token_id(series * 10 + 5)).await.unwrap());
             add(&self.holds(unused(series)).await);
         }
         add(&storage.find_session(session_id(1)).await.unwrap());
@@ -399,6 +400,23 @@ pub fn authorization_code(id: TokenId) -> AuthorizationCode {
     }
 }
 
+/// A device that waits for its person.
+pub fn device(id: TokenId) -> DeviceAuthorization {
+    DeviceAuthorization {
+        id,
+        realm: realm_id(1),
+        client: client_id(1),
+        digest: TokenDigest { generation: 3, digest: Digest::from_bytes([3; 32]) },
+        user_code: format!("CODE{}", id.as_number()),
+        api: Some(api_id(1)),
+        scope: scope("read"),
+        issued_at: NOW,
+        expires_at: NOW.plus_seconds(600),
+        decision: None,
+        redeemed_at: None,
+    }
+}
+
 /// What the first user agreed to for the first client.
 pub fn consent(api: Option<ApiId>) -> Consent {
     Consent {
@@ -529,6 +547,10 @@ pub fn each_write(series: u32) -> Vec<Write> {
     writes.push(Write::PutAuthorizationCode(authorization_code(token(4))));
     writes.push(Write::RedeemCode { code: token(4), at: NOW });
     writes.push(Write::ReplaceRefreshToken { token: token(2), at: NOW });
+    writes.push(Write::PutDeviceAuthorization(device(token(5))));
+    let decision = DeviceDecision { at: NOW, grant: Some(grant_id(1)), minted_at: Seq::from_number(5) };
+    writes.push(Write::DecideDevice { device: token(5), decision });
+    writes.push(Write::RedeemDevice { device: token(5), at: NOW });
     writes.push(Write::PutConsent(consent(Some(api_id(series.into())))));
     writes.push(Write::PutConsent(consent(None)));
     writes.push(Write::ExtendSession { session: session_id(1), expires_at: NOW });
@@ -595,6 +617,21 @@ pub fn each_precondition(round: u64) -> Vec<Case> {
             before: vec![Write::PutAuthorizationCode(authorization_code(token_id(sequence + 2_000_000)))],
             consume: Write::RedeemCode { code: token_id(sequence + 2_000_000), at: NOW },
             conflict: Conflict::CodeRedeemed,
+        },
+        Case {
+            precondition: Precondition::DeviceUndecided { device: token_id(sequence + 3_000_000) },
+            before: vec![Write::PutDeviceAuthorization(device(token_id(sequence + 3_000_000)))],
+            consume: Write::DecideDevice {
+                device: token_id(sequence + 3_000_000),
+                decision: DeviceDecision { at: NOW, grant: None, minted_at: Seq::ZERO },
+            },
+            conflict: Conflict::DeviceDecided,
+        },
+        Case {
+            precondition: Precondition::DeviceUnredeemed { device: token_id(sequence + 4_000_000) },
+            before: vec![Write::PutDeviceAuthorization(device(token_id(sequence + 4_000_000)))],
+            consume: Write::RedeemDevice { device: token_id(sequence + 4_000_000), at: NOW },
+            conflict: Conflict::DeviceRedeemed,
         },
         Case {
             precondition: Precondition::UserUnchanged { user: user_id(number), version: user(1).version },

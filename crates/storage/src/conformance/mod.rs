@@ -67,6 +67,7 @@ macro_rules! storage_conformance {
             records::access_tokens_of_each_form_read_back_as_they_were_written,
             records::a_refresh_token_reads_back_with_the_rows_that_decide_over_it,
             records::an_authorization_code_reads_back_with_the_rows_that_decide_over_it,
+            records::a_device_reads_back_by_id_and_by_user_code,
             records::a_session_and_a_user_are_found_by_what_names_them,
             records::what_a_user_agreed_to_is_kept_per_client_and_api_until_it_is_taken_back,
             records::users_grants_and_sessions_are_listed_by_pages,

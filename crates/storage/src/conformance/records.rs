@@ -1,15 +1,19 @@
 //! What is written reads back.
 
 use lydian_domain::{
-    AccessToken, Api, Audience, AuthorizationCode, Client, Consent, Grant, GrantId, KeyState, Realm,
-    RefreshToken, Session, SigningKeyRecord, TokenForm, TokenFormat, TokenId, User, UserProfile,
+    AccessToken, Api, Audience, AuthorizationCode, Client, Consent, DeviceAuthorization, DeviceDecision,
+    Grant, GrantId, KeyState, Realm, RefreshToken, Session, SigningKeyRecord, TokenForm, TokenFormat,
+    TokenId, User, UserProfile,
 };
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{CutKind, Event, Seq};
 
 use super::Backend;
 use super::fixtures::*;
-use crate::{ApplyError, Issued, Parents, Record, StoredAccessToken, StoredCode, StoredRefreshToken, Write};
+use crate::{
+    ApplyError, Conflict, Issued, Parents, Record, StoredAccessToken, StoredCode, StoredDevice,
+    StoredRefreshToken, Write,
+};
 
 pub async fn a_realm_reads_back_as_it_was_written(backend: &impl Backend) {
     let store = Store::open(backend).await;
@@ -206,6 +210,44 @@ pub async fn an_authorization_code_reads_back_with_the_rows_that_decide_over_it(
         store.write(vec![Write::ReplaceRefreshToken { token: token_id(2), at }]).await;
         let found = store.storage.find_refresh_token(token_id(2)).await.unwrap().unwrap();
         assert_eq!(found.token.replaced_at, Some(NOW));
+    }
+}
+
+pub async fn a_device_reads_back_by_id_and_by_user_code(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let storage = &store.storage;
+    let bare = DeviceAuthorization { api: None, ..device(token_id(6)) };
+    store
+        .write(vec![
+            Write::PutDeviceAuthorization(device(token_id(5))),
+            Write::PutDeviceAuthorization(bare.clone()),
+        ])
+        .await;
+    let find = async |id| storage.find_device(token_id(id)).await.unwrap().unwrap();
+    assert_same(&find(6).await, &StoredDevice { device: bare, parents: Parents::default() });
+    let by_code = async |realm, code: String| storage.find_device_by_user_code(realm, code).await.unwrap();
+    let waiting = by_code(realm_id(1), device(token_id(5)).user_code).await.unwrap();
+    assert_same(&waiting, &device(token_id(5)));
+    assert!(by_code(realm_id(2), device(token_id(5)).user_code).await.is_none());
+    assert!(by_code(realm_id(1), "ANOTHER".to_owned()).await.is_none());
+    let twin = DeviceAuthorization { user_code: device(token_id(5)).user_code, ..device(token_id(7)) };
+    let taken = change(vec![], vec![Write::PutDeviceAuthorization(twin)]);
+    assert_eq!(store.conflict(taken).await, Conflict::UserCodeTaken);
+    let decision = DeviceDecision { at: NOW, grant: Some(grant_id(1)), minted_at: Seq::from_number(5) };
+    store
+        .write(vec![
+            Write::PutGrant(grant(1)),
+            Write::PutSession(session(1)),
+            Write::PutUser(user(1)),
+            Write::DecideDevice { device: token_id(5), decision },
+        ])
+        .await;
+    let parents = Parents { grant: Some(grant(1)), session: Some(session(1)), user: Some(user(1)) };
+    let decided = DeviceAuthorization { decision: Some(decision), ..device(token_id(5)) };
+    assert_same(&find(5).await, &StoredDevice { device: decided, parents });
+    for at in [NOW, NOW.plus_seconds(9)] {
+        store.write(vec![Write::RedeemDevice { device: token_id(5), at }]).await;
+        assert_eq!(find(5).await.device.redeemed_at, Some(NOW));
     }
 }
 
