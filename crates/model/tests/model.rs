@@ -1,6 +1,7 @@
 //! R14 and R15: after every step of any story, introspection answers what the rules say.
 
-use lydian_model::operation::quiet_stories;
+use lydian_model::names::Client;
+use lydian_model::operation::{Fault, Operation, Step, quiet_stories};
 use lydian_model::{draw, live};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 
@@ -42,6 +43,17 @@ fn r15_under_a_failing_store_nothing_acknowledged_is_lost_and_nothing_revoked_re
             panic!("seed {seed}: {broken}");
         }
     }
+}
+
+#[test]
+fn r15_nothing_is_called_unchanged_while_the_outcome_of_a_commit_is_unknown() {
+    let enable = |enabled| Operation::EnableClient { client: Client::App, enabled };
+    let story = [
+        Step { operation: enable(false), fault: Some(Fault::Outage { made: true, steps: 0 }) },
+        Step { operation: enable(true), fault: None },
+    ];
+    let lived = live(&story, 1).unwrap();
+    assert!(lived.trace[1].ends_with("Unavailable { unknown: false }"), "{:?}", lived.trace);
 }
 
 #[test]

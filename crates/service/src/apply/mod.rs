@@ -138,6 +138,10 @@ impl Service {
         document: &Document,
         dry_run: bool,
     ) -> Result<Outcome, ApplyDocumentError> {
+        // Without the lease memory may be out of date, and to say "unchanged" would be a guess.
+        if self.node.ledger().view(self.clock().boot_now()).is_none() {
+            return Err(Unavailable::because("compare the document: this node holds no lease").into());
+        }
         let now = self.clock().now();
         let mint = Mint::new(now, self.entropy());
         let mut plan = Plan::new(self, &mint);
