@@ -254,6 +254,10 @@ pub struct Situation<'a> {
 /// `login_required` or `consent_required`, where nobody may be asked.
 pub fn next(situation: &Situation<'_>) -> Result<Next, Refusal> {
     let prompt = situation.request.prompt;
+    if is_somebody_else(situation) && situation.signed_in.is_some_and(|signed_in| signed_in.in_this_flow) {
+        // The person was asked and is not the one that the client expects (OpenID Connect Core §3.1.2.1).
+        return Err(Refusal::LoginRequired);
+    }
     if needs_sign_in(situation) {
         return if prompt.none { Err(Refusal::LoginRequired) } else { Ok(Next::SignIn) };
     }
@@ -268,9 +272,8 @@ fn needs_sign_in(situation: &Situation<'_>) -> bool {
     let Some(signed_in) = situation.signed_in else {
         return true;
     };
-    if situation.expected_subject.is_some_and(|expected| expected != signed_in.subject) {
-        // Somebody else is signed in; after a fresh sign-in the person has decided who it is.
-        return !signed_in.in_this_flow;
+    if is_somebody_else(situation) {
+        return true;
     }
     if signed_in.in_this_flow {
         return false;
@@ -278,6 +281,12 @@ fn needs_sign_in(situation: &Situation<'_>) -> bool {
     let age = situation.now.seconds_since(signed_in.authentication.at);
     // An age of zero asks for a sign-in each time (OpenID Connect Core §3.1.2.1).
     request.prompt.login || request.max_age.is_some_and(|max_age| max_age == 0 || age > max_age)
+}
+
+/// Whether another person is signed in than the one that an ID token of the client names.
+fn is_somebody_else(situation: &Situation<'_>) -> bool {
+    let subject = situation.signed_in.map(|signed_in| signed_in.subject);
+    situation.expected_subject.is_some_and(|expected| subject.is_some_and(|subject| subject != expected))
 }
 
 fn needs_consent(situation: &Situation<'_>) -> bool {

@@ -262,6 +262,8 @@ fn somebody_else_than_expected_signs_in() {
     let expects = |given: &mut Given| given.expected_subject = Some("bob");
     assert_eq!(given(&[]).with(expects).next("read"), Ok(Next::SignIn));
     assert_eq!(given(&[("prompt", "none")]).with(expects).next("read"), Err(Refusal::LoginRequired));
+    // Who signs in as somebody else again gets no code for the wrong person.
+    assert_eq!(given(&[]).with(expects).with(fresh).next("read"), Err(Refusal::LoginRequired));
     let alice = given(&[]).with(|given| given.expected_subject = Some("alice"));
     assert_eq!(alice.next("read"), Ok(Next::Issue));
 }

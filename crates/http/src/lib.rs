@@ -9,6 +9,7 @@ pub mod body;
 pub mod client_address;
 pub mod counters;
 pub mod credentials;
+pub mod cross_origin;
 pub mod device;
 pub mod error_response;
 pub mod form_request;
@@ -86,7 +87,8 @@ impl Endpoints {
         let result = match route {
             None => Err(Problem::NotFound),
             Some(route) if !route.endpoint.allows(&head.method) => {
-                Err(Problem::MethodNotAllowed(route.endpoint))
+                let preflight = cross_origin::answer_preflight(&self.service, route, &head);
+                preflight.ok_or(Problem::MethodNotAllowed(route.endpoint))
             }
             Some(route) => self.handle(route, &head, body, peer).await,
         };
@@ -94,6 +96,9 @@ impl Endpoints {
             self.counters.count_problem(&problem);
             error_response::render(&problem)
         });
+        if let Some(route) = route {
+            cross_origin::admit(&self.service, route, &head, &mut answer);
+        }
         self.counters.count_answer(endpoint, answer.status());
         if self.strict_transport {
             answer.headers_mut().insert(STRICT_TRANSPORT_SECURITY, ONE_YEAR);

@@ -48,6 +48,17 @@ pub struct Flow {
     signed_in: Option<u64>,
     /// The pushed request that this is: it makes one code.
     pushed: Option<Pushed>,
+    /// What the consent page showed.
+    shown: Option<Shown>,
+}
+
+/// What a consent page showed, and to whom.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Shown {
+    /// The session of the person.
+    session: u64,
+    /// The scopes.
+    scope: ScopeSet,
 }
 
 /// A pushed request, as long as it counts.
@@ -149,7 +160,13 @@ impl Service {
             Ok(request) => request,
             Err(refusal) => return Ok(Step::Return(return_to, Err(refusal))),
         };
-        let flow = Flow { request, shown_at: moment.now.as_unix_seconds(), signed_in: None, pushed: None };
+        let flow = Flow {
+            request,
+            shown_at: moment.now.as_unix_seconds(),
+            signed_in: None,
+            pushed: None,
+            shown: None,
+        };
         self.go_on(realm, flow, browser, false, moment).await
     }
 
@@ -210,7 +227,7 @@ impl Service {
         // The page may be loaded again before the person has signed in; the code is made once.
         let forgotten_at = expires_at + FLOW_SECONDS_MAX * PAGES_MAX;
         let pushed = Some(Pushed { digest: sha256(reference.as_bytes()), forgotten_at });
-        Ok(Flow { request, shown_at: moment.now.as_unix_seconds(), signed_in: None, pushed })
+        Ok(Flow { request, shown_at: moment.now.as_unix_seconds(), signed_in: None, pushed, shown: None })
     }
 
     /// Goes on with a request after the person has signed in.
@@ -326,6 +343,11 @@ impl Service {
             Some(recognised) => self.storage.find_consents(recognised.user.id, client.id).await?,
             None => Vec::new(),
         };
+        // Who agrees has seen the page, and it showed all of it: another person or another scope is asked for anew.
+        let agrees = agreed
+            && flow.shown.as_ref().zip(browser.recognised).is_some_and(|(shown, recognised)| {
+                shown.session == recognised.session.id.as_number() && chosen.scope.is_subset(&shown.scope)
+            });
         let signed_in = browser.recognised.map(|recognised| authorize::SignedIn {
             authentication: recognised.session.browser.authentication,
             subject: &recognised.user.subject,
@@ -339,7 +361,7 @@ impl Service {
             scope: &chosen.scope,
             api: chosen.api.map(|api| api.id),
             consents: &consents,
-            agreed_in_this_flow: agreed,
+            agreed_in_this_flow: agrees,
             now: moment.now,
         };
         let next = match authorize::next(&situation) {
@@ -350,16 +372,20 @@ impl Service {
         let ui_locales = request.ui_locales.clone();
         match (next, browser.recognised) {
             (Next::Issue, Some(recognised)) => {
-                let code = self.issue_code(realm, client, &flow, &chosen, recognised, agreed, moment).await?;
+                let code = self.issue_code(realm, client, &flow, &chosen, recognised, agrees, moment).await?;
                 Ok(Step::Return(request.return_to.clone(), code))
             }
-            (Next::Consent, Some(_)) => Ok(Step::Consent {
-                application,
-                api: chosen.api.cloned(),
-                scope: chosen.scope.clone(),
-                ui_locales,
-                flow: self.carry(realm, flow, browser.mark, moment),
-            }),
+            (Next::Consent, Some(recognised)) => {
+                let session = recognised.session.id.as_number();
+                let shown = Some(Shown { session, scope: chosen.scope.clone() });
+                Ok(Step::Consent {
+                    application,
+                    api: chosen.api.cloned(),
+                    scope: chosen.scope.clone(),
+                    ui_locales,
+                    flow: self.carry(realm, Flow { shown, ..flow }, browser.mark, moment),
+                })
+            }
             _ => Ok(Step::SignIn {
                 application,
                 login_hint: request.login_hint.clone(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use lydian_domain::audience::Apis;
 use lydian_domain::authentication::Acr;
 use lydian_domain::secrets::{HandleCipher, RealmSecrets, RootKeys, WrappingKey};
@@ -51,6 +51,8 @@ pub struct RealmState {
     pub jwks_document: Arc<str>,
     /// Its metadata document (RFC 8414).
     pub metadata_document: Arc<str>,
+    /// The web origins of its applications: scripts of theirs may read what concerns them (S30).
+    pub application_origins: HashSet<String>,
     apis: HashMap<ApiId, Arc<ApiState>>,
     apis_by_resource: HashMap<ResourceIndicator, ApiId>,
     clients: HashMap<ClientId, Arc<Client>>,
@@ -255,6 +257,16 @@ impl RealmState {
     }
 }
 
+/// The web origins of an application: those of its redirect addresses. An address of another program than a browser page has none.
+fn origins_of(client: &Client) -> Vec<String> {
+    let addresses = client.authorization.redirect_uris.iter().filter(|_| client.enabled);
+    let origin = |address: &String| match url::Url::parse(address).ok()?.origin() {
+        origin @ url::Origin::Tuple(..) => Some(origin.ascii_serialization()),
+        url::Origin::Opaque(_) => None,
+    };
+    addresses.filter_map(origin).collect()
+}
+
 /// The algorithm of a client's ID tokens; `None` for a client that gets none.
 pub(crate) fn id_token_algorithm(client: &Client) -> Option<Algorithm> {
     let gets_some =
@@ -384,6 +396,7 @@ impl Draft {
             issuer_handles: secrets.subject_handles(None),
             jwks_document: format!("{{\"keys\":[{}]}}", jwks.join(",")).into(),
             metadata_document: serde_json::to_string(&metadata).expect("strings always serialise").into(),
+            application_origins: self.clients.values().flat_map(|client| origins_of(client)).collect(),
             issuer: places.issuer,
             token_endpoint: places.token_endpoint,
             apis_by_resource: self

@@ -5,6 +5,7 @@
 mod assertions;
 mod audiences;
 mod clients;
+mod cross_origin;
 mod disabled;
 mod grants;
 mod issued;
