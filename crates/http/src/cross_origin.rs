@@ -55,7 +55,7 @@ pub fn admit(service: &Service, route: Route<'_>, head: &Parts, answer: &mut Ans
         return;
     }
     let headers = answer.headers_mut();
-    headers.append(VARY, HeaderValue::from_static("Origin"));
+    headers.insert(VARY, HeaderValue::from_static("Origin"));
     let Ok(realm) = find_realm(service, route.realm) else { return };
     if let Some(origin) = admitted(&realm, &head.headers) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
