@@ -1,7 +1,6 @@
 //! R4: the file system of the data directory is full for a while. Writes are refused and say so, everything else goes on, nothing that
 //! was acknowledged is lost, and the server recovers without a restart.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use fastrand::Rng;
 
 use crate::client::{Client, Reply};
-use crate::crash::auditor;
+use crate::crash::auditor::Auditor;
 use crate::crash::journal::{Journal, Line};
 use crate::crash::load::{self, AUDITOR};
 use crate::run::{Options, Report, Size, progress};
@@ -48,13 +47,13 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     let data = small.mounted.join("data");
     load::set_up(&data, place.path())?;
     let journal = Journal::create(&place.path().join("journal"))?;
-    let mut reader = journal.reader()?;
+    let mut auditor = Auditor::default();
     let mut rng = Rng::with_seed(options.seed);
     let server = Server::start(&data, &place.path().join("log"))?;
     let client = Client::new(&server.url);
     let (mut refused, mut taken, mut answered) = (0_u64, 0_u64, 0_u64);
     let mut recoveries = Vec::new();
-    let mut jtis = HashMap::new();
+    let mut audited = 0;
     let bar = progress("disk-full", rounds);
     for round in 0..rounds {
         let mut live = Vec::new();
@@ -72,8 +71,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
                 let asked_at = journal.lines();
                 match client.post("/oauth2/introspect", AUDITOR, &[("token", token)]) {
                     Reply::Answered { status: 200, body, .. } => {
-                        let active = body["active"] == serde_json::Value::Bool(true);
-                        journal.write(&Line::Seen { token: *intent, asked_at, active });
+                        journal.write(&Line::seen(*intent, asked_at, &body));
                         answered += 1;
                     }
                     other => report
@@ -111,10 +109,8 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
             }
         }
         recoveries.push(freed.elapsed());
-        let findings = auditor::audit(reader.all()?);
-        report.violations.extend(findings.violations.clone());
-        let outcome = crate::crash::audit(&server, &findings, round, &mut rng, &mut jtis)?;
-        report.violations.extend(outcome.violations);
+        audited += crate::crash::audit(&server, &mut auditor, &journal, &mut rng)?;
+        report.violations.extend(auditor.take_violations());
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -127,18 +123,16 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     }
     // Everything is as it was after the next start.
     server.kill()?;
+    journal.write(&Line::Killed);
     let server = Server::start(&data, &place.path().join("log"))?;
-    let outcome = crate::crash::audit(&server, &auditor::audit(reader.all()?), rounds, &mut rng, &mut jtis)?;
-    report.violations.extend(outcome.violations);
+    audited += crate::crash::audit(&server, &mut auditor, &journal, &mut rng)?;
+    report.violations.extend(auditor.take_violations());
     report.figure("rounds", rounds);
     report.figure("held full", format!("{held:?} each"));
     report.figure("writes refused with 503", refused);
     report.figure("writes taken into what room was left", taken);
     report.figure("reads answered while full", answered);
-    report.figure(
-        "audited / lost / revived",
-        format!("{} / {} / {}", outcome.audited, outcome.lost, outcome.revived),
-    );
+    report.figure("audited / lost / revived", format!("{audited} / {} / {}", auditor.lost, auditor.revived));
     report.figure("slowest recovery", format!("{slowest:?}"));
     server.stop()?;
     drop(small);

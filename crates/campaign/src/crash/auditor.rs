@@ -1,8 +1,26 @@
 //! What must hold after any crash, worked out from the journal alone.
+//!
+//! Each line is used once, in order; what follows from it is kept for as long as it can matter. What was sent and not answered may
+//! have happened or not, until an answer about a token shows which: from then on it is fixed. A kill ends all that was under way.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+
+use fastrand::Rng;
 
 use super::journal::Line;
+
+/// Tokens of so many lives of the server are kept whole.
+pub(super) const LIVES_KEPT_WHOLE: u64 = 2;
+
+/// So many older tokens that must be active are kept, chosen at random.
+const ACTIVE_KEPT: usize = 10_000;
+
+/// So many tokens are kept whose death was seen twice, chosen at random.
+const DEAD_KEPT: usize = 2_000;
+
+/// A death that was seen so often after it was certain is believed.
+const CONFIRMATIONS: u32 = 2;
 
 /// What must be true of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,207 +29,306 @@ pub(crate) enum Expected {
     Active,
     /// It must not be.
     Dead,
-    /// What kills it was sent and not acknowledged: either, until it has been seen dead.
+    /// What kills it was sent and not acknowledged: either, until it has been seen.
     Either,
 }
 
 /// A token that was issued and acknowledged.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
-    /// The intent that issued it.
-    pub(crate) intent: u64,
     /// The client that owns it.
     pub(crate) client: String,
     /// Its string.
     pub(crate) text: String,
-    /// The round in which it was issued.
-    pub(crate) round: u64,
-    /// What must be true of it.
-    pub(crate) expected: Expected,
+    /// The life of the server in which it was issued, from 0.
+    pub(crate) life: u64,
+    /// From which line on it is dead for certain.
+    dead_from: Option<u64>,
+    /// What may have killed it.
+    causes: Vec<Cause>,
+    /// How often it was seen dead by somebody who asked after that line.
+    confirmations: u32,
+    /// Whether its `jti` is among those that were seen.
+    has_jti: bool,
 }
 
-/// What the journal says.
+impl Token {
+    /// What must be true of it.
+    pub(crate) fn expected(&self) -> Expected {
+        match (self.dead_from, self.causes.is_empty()) {
+            (Some(_), _) => Expected::Dead,
+            (None, false) => Expected::Either,
+            (None, true) => Expected::Active,
+        }
+    }
+
+    /// Whether answers about it are still owed: its fate is open, or was not seen often enough.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        match self.expected() {
+            Expected::Active => false,
+            Expected::Dead => self.confirmations < CONFIRMATIONS,
+            Expected::Either => true,
+        }
+    }
+
+    fn concern(&mut self, kill: u64) {
+        if self.dead_from.is_none() {
+            self.causes.push(Cause { kill, came_later: true });
+        }
+    }
+
+    fn die(&mut self, from: u64) {
+        self.dead_from = Some(from);
+        self.causes.clear();
+    }
+}
+
+/// Something that may have killed a token.
+#[derive(Clone, Copy, Debug)]
+struct Cause {
+    /// The intent.
+    kill: u64,
+    /// Whether it was sent after the token was issued: if it happened at all, the token is dead.
+    came_later: bool,
+}
+
+/// A revocation, or a cut of all that a client has.
+#[derive(Debug)]
+struct Kill {
+    /// The line after which it does nothing more: its acknowledgement, or the end of the server.
+    over: Option<u64>,
+    target: Target,
+}
+
+/// What is to die.
+#[derive(Debug, PartialEq, Eq)]
+enum Target {
+    /// All that the client has.
+    Client(String),
+    /// The token that this intent issued.
+    Token(u64),
+}
+
+/// A token that was asked for.
+#[derive(Debug)]
+struct Pending {
+    client: String,
+    /// Cuts of the client that were under way at some time since.
+    causes: Vec<Cause>,
+}
+
+/// What follows from the journal.
 #[derive(Debug, Default)]
-pub(crate) struct Findings {
-    /// All acknowledged tokens.
-    pub(crate) tokens: Vec<Token>,
-    /// Promises that were broken in the run itself.
-    pub(crate) violations: Vec<String>,
+pub(crate) struct Auditor {
+    /// The number of the next line.
+    at: u64,
+    life: u64,
+    tokens: BTreeMap<u64, Token>,
+    pending: HashMap<u64, Pending>,
+    kills: HashMap<u64, Kill>,
+    /// Strings and identifiers of tokens were seen once, if the digest is here. This is all that grows.
+    digests: HashSet<u64>,
+    hasher: RandomState,
+    violations: Vec<String>,
+    /// Acknowledged tokens that were seen dead, and nothing was to kill them.
+    pub(crate) lost: u64,
+    /// Tokens that were seen active after their death was certain.
+    pub(crate) revived: u64,
     /// Acknowledged revocations and cuts.
     pub(crate) kills_acknowledged: u64,
     /// Intents without an answer.
     pub(crate) unknown: u64,
+    /// Unanswered cuts that turned out never to have happened.
+    pub(crate) cuts_without_effect: u64,
 }
 
-/// When something was sent and when its answer was read, as line numbers.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    sent: u64,
-    answered: Option<u64>,
-}
+impl Auditor {
+    /// The tokens that it keeps, by the intent that issued them.
+    pub(crate) fn tokens(&self) -> &BTreeMap<u64, Token> {
+        &self.tokens
+    }
 
-/// Works out what must hold.
-pub(crate) fn audit(lines: &[Line]) -> Findings {
-    let mut issues: HashMap<u64, (&str, Span, &str, u64)> = HashMap::new();
-    let mut revocations: HashMap<u64, Vec<u64>> = HashMap::new();
-    let mut cuts: HashMap<&str, Vec<u64>> = HashMap::new();
-    let mut kills: HashMap<u64, Span> = HashMap::new();
-    let mut seen: HashMap<u64, Vec<(u64, u64, bool)>> = HashMap::new();
-    let mut round = 0;
-    for (at, line) in lines.iter().enumerate() {
-        let at = at as u64;
+    /// How often the server was killed.
+    pub(crate) fn life(&self) -> u64 {
+        self.life
+    }
+
+    /// Promises that were broken since the last time.
+    pub(crate) fn take_violations(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.violations)
+    }
+
+    /// Goes on with these lines of the journal.
+    pub(crate) fn read(&mut self, lines: &[Line]) {
+        for line in lines {
+            self.line(line);
+            self.at += 1;
+        }
+    }
+
+    fn line(&mut self, line: &Line) {
+        let at = self.at;
         match line {
             Line::Issue { intent, client } => {
-                issues.insert(*intent, (client, Span { sent: at, answered: None }, "", round));
+                let under_way =
+                    |kill: &Kill| kill.over.is_none() && kill.target == Target::Client(client.clone());
+                let kills = self.kills.iter().filter(|(_, kill)| under_way(kill));
+                let causes = kills.map(|(kill, _)| Cause { kill: *kill, came_later: false }).collect();
+                self.pending.insert(*intent, Pending { client: client.clone(), causes });
             }
-            Line::Issued { intent, token } => {
-                if let Some((_, span, text, _)) = issues.get_mut(intent) {
-                    span.answered = Some(at);
-                    *text = token;
-                }
-            }
+            Line::Issued { intent, token } => self.issued(*intent, token),
             Line::Revoke { intent, token } => {
-                revocations.entry(*token).or_default().push(*intent);
-                kills.insert(*intent, Span { sent: at, answered: None });
+                self.kills.insert(*intent, Kill { over: None, target: Target::Token(*token) });
+                self.tokens.get_mut(token).into_iter().for_each(|token| token.concern(*intent));
             }
             Line::Cut { intent, client } => {
-                cuts.entry(client).or_default().push(*intent);
-                kills.insert(*intent, Span { sent: at, answered: None });
+                self.kills.insert(*intent, Kill { over: None, target: Target::Client(client.clone()) });
+                let tokens = self.tokens.values_mut().filter(|token| token.client == *client);
+                tokens.for_each(|token| token.concern(*intent));
+                let pending = self.pending.values_mut().filter(|pending| pending.client == *client);
+                pending.for_each(|pending| pending.causes.push(Cause { kill: *intent, came_later: false }));
             }
             Line::Acknowledged { intent } => {
-                if let Some(span) = kills.get_mut(intent) {
-                    span.answered = Some(at);
+                if let Some(kill) = self.kills.get_mut(intent) {
+                    kill.over = Some(at);
+                    self.kills_acknowledged += 1;
+                    self.happened(*intent, at);
                 }
             }
-            Line::Seen { token, asked_at, active } => {
-                seen.entry(*token).or_default().push((*asked_at, at, *active))
+            Line::Seen { token, asked_at, active, jti } => {
+                self.seen(*token, *asked_at, *active);
+                if let Some(jti) = jti {
+                    self.identified(*token, jti);
+                }
             }
-            Line::Killed => round += 1,
+            Line::Killed => {
+                self.life += 1;
+                self.unknown += self.pending.len() as u64;
+                self.pending.clear();
+                for kill in self.kills.values_mut().filter(|kill| kill.over.is_none()) {
+                    kill.over = Some(at);
+                    self.unknown += 1;
+                }
+            }
         }
     }
-    let mut findings = Findings {
-        kills_acknowledged: kills.values().filter(|span| span.answered.is_some()).count() as u64,
-        unknown: kills.values().filter(|span| span.answered.is_none()).count() as u64,
-        ..Findings::default()
-    };
-    let mut strings = HashSet::new();
-    for (intent, (client, span, text, round)) in &issues {
-        let Some(issued_at) = span.answered else {
-            findings.unknown += 1;
-            continue;
-        };
-        if !strings.insert(*text) {
-            findings.violations.push(format!("the token of intent {intent} was issued twice"));
+
+    fn issued(&mut self, intent: u64, text: &str) {
+        let Some(Pending { client, causes }) = self.pending.remove(&intent) else { return };
+        if !self.digests.insert(self.hasher.hash_one(("token", text))) {
+            self.violations.push(format!("the token of intent {intent} was issued twice"));
         }
-        // A cut that was sent before the token's answer may or may not have come first.
-        let own = revocations.get(intent).into_iter().flatten();
-        let of_client = cuts.get(client).into_iter().flatten();
-        let deaths: Vec<Span> = own.chain(of_client).map(|kill| kills[kill]).collect();
-        let concerns = |death: &&Span| death.answered.is_none_or(|answered| answered > span.sent);
-        let relevant: Vec<&Span> = deaths.iter().filter(concerns).collect();
-        // From which line on it is dead for certain, if at all.
-        let dead_from =
-            relevant.iter().filter(|death| death.sent > issued_at).filter_map(|death| death.answered).min();
-        let mut expected = match (dead_from, relevant.is_empty()) {
-            (Some(_), _) => Expected::Dead,
-            (None, false) => Expected::Either,
-            (None, true) => Expected::Active,
+        let token = Token {
+            client,
+            text: text.to_owned(),
+            life: self.life,
+            dead_from: None,
+            causes,
+            confirmations: 0,
+            has_jti: false,
         };
-        let mut looks = seen.remove(intent).unwrap_or_default();
-        looks.sort_by_key(|(_, read_at, _)| *read_at);
-        let mut seen_dead_at: Option<u64> = None;
-        for (asked_at, read_at, active) in looks {
-            if active && dead_from.is_some_and(|dead| asked_at > dead) {
-                findings.violations.push(format!(
-                    "token {intent}: active in an answer to line {asked_at}, and its death was acknowledged before"
+        self.tokens.insert(intent, token);
+    }
+
+    fn identified(&mut self, intent: u64, jti: &str) {
+        let Some(token) = self.tokens.get_mut(&intent).filter(|token| !token.has_jti) else { return };
+        token.has_jti = true;
+        if !self.digests.insert(self.hasher.hash_one(("jti", jti))) {
+            self.violations.push(format!("the token of intent {intent} shares its jti with another"));
+        }
+    }
+
+    /// A command took effect before this line: what was issued before it was sent is dead. What was issued beside it may have come
+    /// before it or after it.
+    fn happened(&mut self, kill: u64, before: u64) {
+        let die = |token: &mut Token| {
+            if token.causes.iter().any(|cause| cause.kill == kill && cause.came_later) {
+                token.die(before);
+            }
+        };
+        match &self.kills[&kill].target {
+            Target::Client(_) => self.tokens.values_mut().for_each(die),
+            Target::Token(token) => self.tokens.get_mut(token).into_iter().for_each(die),
+        }
+    }
+
+    fn seen(&mut self, intent: u64, asked_at: u64, active: bool) {
+        let Some(token) = self.tokens.get_mut(&intent) else { return };
+        match (token.dead_from, active) {
+            (Some(dead), true) if asked_at > dead => {
+                self.revived += 1;
+                self.violations.push(format!(
+                    "token {intent} of life {} came back: active in an answer to line {asked_at}, and dead since line {dead}",
+                    token.life
                 ));
+                self.tokens.remove(&intent);
             }
-            if active && seen_dead_at.is_some_and(|dead| asked_at > dead) {
-                findings.violations.push(format!("token {intent}: active again after it was seen dead"));
+            (Some(dead), false) if asked_at > dead => token.confirmations += 1,
+            (Some(_), _) => {}
+            (None, true) => self.seen_active(intent, asked_at),
+            (None, false) if token.causes.is_empty() => {
+                self.lost += 1;
+                self.violations.push(format!(
+                    "token {intent} of life {} was lost: dead in an answer to line {asked_at}, and nothing was to kill it",
+                    token.life
+                ));
+                self.tokens.remove(&intent);
             }
-            if !active && expected == Expected::Active {
-                findings.violations.push(format!("token {intent}: seen dead, and nothing was to kill it"));
-            }
-            if !active {
-                seen_dead_at = Some(seen_dead_at.map_or(read_at, |dead| dead.min(read_at)));
-            }
+            (None, false) => self.seen_dead(intent),
         }
-        if expected == Expected::Either && seen_dead_at.is_some() {
-            expected = Expected::Dead;
-        }
-        findings.tokens.push(Token {
-            intent: *intent,
-            client: (*client).to_owned(),
-            text: (*text).to_owned(),
-            round: *round,
-            expected,
-        });
     }
-    findings.tokens.sort_by_key(|token| token.intent);
-    findings
+
+    /// What was over when this was asked did not kill the token. If it would have had to, it never happened.
+    fn seen_active(&mut self, intent: u64, asked_at: u64) {
+        let Some(token) = self.tokens.get_mut(&intent) else { return };
+        let over = |cause: &Cause| self.kills[&cause.kill].over.is_some_and(|over| over < asked_at);
+        let (over, open): (Vec<Cause>, Vec<Cause>) = token.causes.iter().partition(|cause| over(cause));
+        token.causes = open;
+        for cause in over {
+            if cause.came_later && matches!(self.kills[&cause.kill].target, Target::Client(_)) {
+                self.cuts_without_effect += 1;
+                self.tokens
+                    .values_mut()
+                    .for_each(|token| token.causes.retain(|other| other.kill != cause.kill));
+            }
+        }
+    }
+
+    /// Something killed the token, at the latest when the last of what may have was over. If only one thing may have, it happened.
+    fn seen_dead(&mut self, intent: u64) {
+        let Some(token) = self.tokens.get_mut(&intent) else { return };
+        let causes = std::mem::take(&mut token.causes);
+        let over = causes.iter().map(|cause| self.kills[&cause.kill].over.unwrap_or(u64::MAX)).max();
+        let from = over.unwrap_or(u64::MAX).min(self.at);
+        token.die(from);
+        if let [cause] = causes[..] {
+            self.happened(cause.kill, from);
+        }
+    }
+
+    /// Forgets what can matter no more: older tokens but for a random part, and kills that concern no token.
+    pub(crate) fn forget(&mut self, rng: &mut Rng) {
+        let first_kept = self.life.saturating_sub(LIVES_KEPT_WHOLE);
+        let (mut active, mut dead) = (Vec::new(), Vec::new());
+        for (intent, token) in &self.tokens {
+            match token.expected() {
+                _ if token.life >= first_kept || token.is_unsettled() => {}
+                Expected::Active => active.push(*intent),
+                _ => dead.push(*intent),
+            }
+        }
+        for (mut older, kept) in [(active, ACTIVE_KEPT), (dead, DEAD_KEPT)] {
+            while older.len() > kept {
+                let intent = older.swap_remove(rng.usize(..older.len()));
+                self.tokens.remove(&intent);
+            }
+        }
+        let causes = self.tokens.values().flat_map(|token| &token.causes);
+        let causes = causes.chain(self.pending.values().flat_map(|pending| &pending.causes));
+        let named: HashSet<u64> = causes.map(|cause| cause.kill).collect();
+        self.kills.retain(|kill, state| state.over.is_none() || named.contains(kill));
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn issue(intent: u64, client: &str) -> [Line; 2] {
-        [
-            Line::Issue { intent, client: client.to_owned() },
-            Line::Issued { intent, token: format!("token-{intent}") },
-        ]
-    }
-
-    fn cut(intent: u64, client: &str) -> Line {
-        Line::Cut { intent, client: client.to_owned() }
-    }
-
-    #[track_caller]
-    fn check(lines: &[Line], expected: Expected, violations: usize) {
-        let findings = audit(lines);
-        assert_eq!(findings.tokens[0].expected, expected, "{findings:?}");
-        assert_eq!(findings.violations.len(), violations, "{findings:?}");
-    }
-
-    #[test]
-    fn a_token_is_expected_by_what_was_sent_and_acknowledged() {
-        let acknowledged = Line::Acknowledged { intent: 9 };
-        let revoke = Line::Revoke { intent: 9, token: 1 };
-        check(&issue(1, "a"), Expected::Active, 0);
-        check(&[&issue(1, "a")[..], std::slice::from_ref(&revoke)].concat(), Expected::Either, 0);
-        check(&[&issue(1, "a")[..], &[revoke, acknowledged.clone()]].concat(), Expected::Dead, 0);
-        check(&[&issue(1, "a")[..], &[cut(9, "a"), acknowledged.clone()]].concat(), Expected::Dead, 0);
-        check(&[&issue(1, "a")[..], &[cut(9, "b"), acknowledged.clone()]].concat(), Expected::Active, 0);
-        // A cut that was over before the token was asked for does not concern it.
-        check(&[&[cut(9, "a"), acknowledged.clone()], &issue(1, "a")[..]].concat(), Expected::Active, 0);
-        // One that overlaps its issue may have come first or last.
-        let [asked, issued] = issue(1, "a");
-        check(&[asked, cut(9, "a"), issued, acknowledged], Expected::Either, 0);
-    }
-
-    #[test]
-    fn answers_that_break_a_promise_are_found() {
-        let [asked, issued] = issue(1, "a");
-        let revoke = Line::Revoke { intent: 9, token: 1 };
-        let acknowledged = Line::Acknowledged { intent: 9 };
-        let seen = |asked_at, active| Line::Seen { token: 1, asked_at, active };
-        let base = vec![asked, issued, revoke.clone(), acknowledged.clone()];
-        // Asked before the acknowledgement, it may say either.
-        check(&[base.clone(), vec![seen(3, true)]].concat(), Expected::Dead, 0);
-        check(&[base.clone(), vec![seen(4, true)]].concat(), Expected::Dead, 1);
-        check(&[base.clone(), vec![seen(4, false)]].concat(), Expected::Dead, 0);
-        let only_sent = base[..3].to_vec();
-        check(&[only_sent.clone(), vec![seen(3, false), seen(4, true)]].concat(), Expected::Dead, 1);
-        check(&[only_sent, vec![seen(3, false), seen(3, true)]].concat(), Expected::Dead, 0);
-        check(&[base[..2].to_vec(), vec![seen(2, false)]].concat(), Expected::Active, 1);
-        let twice = [
-            &issue(1, "a")[..],
-            &[
-                Line::Issue { intent: 2, client: "a".to_owned() },
-                Line::Issued { intent: 2, token: "token-1".to_owned() },
-            ],
-        ]
-        .concat();
-        assert_eq!(audit(&twice).violations.len(), 1);
-    }
-}
+mod tests;

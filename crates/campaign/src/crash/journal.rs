@@ -1,11 +1,12 @@
 //! The journal: what was intended, what was acknowledged, what was seen, in one order. The auditor knows nothing else.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use serde_json::Value;
 
 /// One line of the journal. Numbers name intents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +22,18 @@ pub(crate) enum Line {
     /// A revocation or cut was acknowledged.
     Acknowledged { intent: u64 },
     /// Introspection of a token was asked for when the journal had this many lines, and said this.
-    Seen { token: u64, asked_at: u64, active: bool },
-    /// The server was killed.
+    Seen { token: u64, asked_at: u64, active: bool, jti: Option<String> },
+    /// The server was killed, and nobody waits for an answer of it any more.
     Killed,
 }
 
 impl Line {
+    /// What introspection said of a token.
+    pub(crate) fn seen(token: u64, asked_at: u64, answer: &Value) -> Self {
+        let jti = answer["jti"].as_str().map(str::to_owned);
+        Self::Seen { token, asked_at, active: answer["active"] == Value::Bool(true), jti }
+    }
+
     fn to_text(&self) -> String {
         match self {
             Self::Issue { intent, client } => format!("issue {intent} {client}"),
@@ -34,7 +41,9 @@ impl Line {
             Self::Revoke { intent, token } => format!("revoke {intent} {token}"),
             Self::Cut { intent, client } => format!("cut {intent} {client}"),
             Self::Acknowledged { intent } => format!("acknowledged {intent}"),
-            Self::Seen { token, asked_at, active } => format!("seen {token} {asked_at} {active}"),
+            Self::Seen { token, asked_at, active, jti } => {
+                format!("seen {token} {asked_at} {active} {}", jti.as_deref().unwrap_or("-"))
+            }
             Self::Killed => "killed".to_owned(),
         }
     }
@@ -55,10 +64,11 @@ impl Line {
                 Self::Cut { intent: intent.parse().ok()?, client: (*client).to_owned() }
             }
             ["acknowledged", intent] => Self::Acknowledged { intent: intent.parse().ok()? },
-            ["seen", token, asked_at, active] => Self::Seen {
+            ["seen", token, asked_at, active, jti] => Self::Seen {
                 token: token.parse().ok()?,
                 asked_at: asked_at.parse().ok()?,
                 active: active.parse().ok()?,
+                jti: (*jti != "-").then(|| (*jti).to_owned()),
             },
             ["killed"] => Self::Killed,
             _ => return None,
@@ -108,40 +118,18 @@ impl Journal {
         self.state.lock().expect("no thread panics while it writes").lines
     }
 
-    /// Reads the file from its beginning.
+    /// Takes all lines out of the file: each is used once, and the file stays small.
     ///
     /// # Errors
     ///
-    /// When it cannot be opened.
-    pub(crate) fn reader(&self) -> Result<Reader> {
-        let file = File::open(&self.path).context("open the journal")?;
-        Ok(Reader { file: BufReader::new(file), lines: Vec::new() })
-    }
-}
-
-/// Reads the journal's file, and remembers what it has read: the file only grows.
-pub(crate) struct Reader {
-    file: BufReader<File>,
-    lines: Vec<Line>,
-}
-
-impl Reader {
-    /// All lines up to now.
-    ///
-    /// # Errors
-    ///
-    /// When a line is none of ours.
-    pub(crate) fn all(&mut self) -> Result<&[Line]> {
-        let mut text = String::new();
-        while self.file.read_line(&mut text).context("read the journal")? > 0 {
-            let line = text.trim_end_matches('\n');
-            match Line::parse(line) {
-                Some(line) => self.lines.push(line),
-                None => bail!("the journal has a line that is none: {line:?}"),
-            }
-            text.clear();
-        }
-        Ok(&self.lines)
+    /// When it cannot be read, or a line is none of ours.
+    pub(crate) fn take(&self) -> Result<Vec<Line>> {
+        let state = self.state.lock().expect("no thread panics while it writes");
+        let text = std::fs::read_to_string(&self.path).context("read the journal")?;
+        let parse = |line| Line::parse(line).with_context(|| format!("the journal has the line {line:?}"));
+        let lines = text.lines().map(parse).collect::<Result<_>>()?;
+        state.file.set_len(0).context("empty the journal")?;
+        Ok(lines)
     }
 }
 
@@ -167,15 +155,16 @@ mod tests {
             Line::Revoke { intent: 1, token: 0 },
             Line::Cut { intent: 2, client: "v".to_owned() },
             Line::Acknowledged { intent: 2 },
-            Line::Seen { token: 0, asked_at: 3, active: false },
+            Line::Seen { token: 0, asked_at: 3, active: true, jti: Some("a.b_c".to_owned()) },
+            Line::Seen { token: 0, asked_at: 3, active: false, jti: None },
             Line::Killed,
         ];
-        let mut reader = journal.reader().unwrap();
-        for (written, line) in lines.iter().enumerate() {
-            assert_eq!(reader.all().unwrap(), &lines[..written]);
-            journal.write(line);
-        }
-        assert_eq!(reader.all().unwrap(), lines);
-        assert_eq!(journal.lines(), 7);
+        lines.iter().for_each(|line| journal.write(line));
+        assert_eq!(journal.take().unwrap(), lines);
+        assert_eq!(journal.take().unwrap(), []);
+        journal.write(&Line::Killed);
+        assert_eq!(journal.take().unwrap(), [Line::Killed]);
+        // Lines keep their numbers when the file is emptied.
+        assert_eq!(journal.lines(), 9);
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use fastrand::Rng;
 
-use super::auditor::Findings;
+use super::auditor::Auditor;
 use super::journal::{Journal, Line};
 use crate::client::{Client, Reply};
 use crate::server::{self, Server};
@@ -104,7 +104,7 @@ pub(crate) struct Users {
 /// Uses the server for so long, and kills it in the middle of everything.
 pub(crate) fn run(
     server: &Server,
-    before: &Findings,
+    before: &Auditor,
     journal: &Journal,
     counts: &Counts,
     users: Users,
@@ -140,7 +140,7 @@ struct Known {
 #[derive(Clone, Copy)]
 struct Load<'a> {
     server: &'a Server,
-    before: &'a Findings,
+    before: &'a Auditor,
     journal: &'a Journal,
     counts: &'a Counts,
     over: &'a AtomicBool,
@@ -153,12 +153,10 @@ impl Load<'_> {
 
     fn client(&self, mut rng: Rng) {
         let client = Client::new(&self.server.url);
-        let older = &self.before.tokens;
-        let first = older.len().saturating_sub(REMEMBERED);
-        let mut known: Vec<Known> = older[first..]
-            .iter()
-            .map(|token| Known {
-                intent: token.intent,
+        let latest = self.before.tokens().iter().rev().take(REMEMBERED);
+        let mut known: Vec<Known> = latest
+            .map(|(intent, token)| Known {
+                intent: *intent,
                 text: token.text.clone(),
                 is_apps: token.client == "app",
             })
@@ -210,8 +208,7 @@ impl Load<'_> {
         let asked_at = self.journal.lines();
         match client.post("/oauth2/introspect", AUDITOR, &[("token", &token.text)]) {
             Reply::Answered { status: 200, body, .. } => {
-                let active = body["active"] == serde_json::Value::Bool(true);
-                self.journal.write(&Line::Seen { token: token.intent, asked_at, active });
+                self.journal.write(&Line::seen(token.intent, asked_at, &body));
                 self.counts.introspected.fetch_add(1, Ordering::Relaxed);
             }
             Reply::Answered { status: 503, .. } | Reply::Lost => {}
@@ -248,8 +245,8 @@ impl Load<'_> {
                     }
                 }
                 _ => {
-                    let Some(token) = self.before.tokens.last() else { continue };
-                    let intent = self.journal.intend(|intent| Line::Revoke { intent, token: token.intent });
+                    let Some((issued_by, token)) = self.before.tokens().last_key_value() else { continue };
+                    let intent = self.journal.intend(|intent| Line::Revoke { intent, token: *issued_by });
                     self.perform(server::command(data, &["revoke", "--token", &token.text]), intent);
                 }
             }

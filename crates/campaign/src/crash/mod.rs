@@ -5,19 +5,18 @@ pub(crate) mod auditor;
 pub(crate) mod journal;
 pub(crate) mod load;
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use fastrand::Rng;
 
-use self::auditor::{Expected, Findings, Token};
+use self::auditor::{Auditor, LIVES_KEPT_WHOLE};
 use self::journal::{Journal, Line};
 use self::load::{AUDITOR, Counts, Users};
 use crate::client::{Client, Reply};
+use crate::hostile::process;
 use crate::run::{Options, Report, Size, progress};
 use crate::server::{self, Server};
 
@@ -30,8 +29,7 @@ const READY_MAX: Duration = Duration::from_secs(2);
 /// Rounds between two checks of a copy of the files.
 const CHECK_EVERY: u64 = 50;
 
-/// All tokens of so many rounds are audited, and a sample of the older ones.
-const ROUNDS_AUDITED_WHOLE: u64 = 3;
+/// So many tokens are audited, beside those of the last lives and those whose fate is not settled.
 const OLDER_AUDITED: usize = 300;
 
 /// Threads of the audit.
@@ -50,34 +48,32 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     let log = place.path().join("log");
     load::set_up(&data, place.path())?;
     let journal = Journal::create(&elsewhere.path().join("journal"))?;
-    let mut reader = journal.reader()?;
+    let mut auditor = Auditor::default();
     let mut rng = Rng::with_seed(options.seed);
     let counts = Counts::default();
     let mut report = Report::default();
-    let mut ready = Vec::new();
-    let (mut audited, mut lost, mut revived, mut checks) = (0_u64, 0_u64, 0_u64, 0_u64);
-    let mut jtis: HashMap<String, u64> = HashMap::new();
+    let (mut ready, mut audits, mut most_kept) = (Vec::new(), Vec::new(), 0);
+    let (mut audited, mut checks, mut memory_at_half) = (0, 0_u64, 0);
     let bar = progress("crash", rounds);
     for round in 0..=rounds {
         let server = Server::start(&data, &log)?;
         ready.push(server.ready_after);
-        let findings = auditor::audit(reader.all()?);
-        let outcome = audit(&server, &findings, round, &mut rng, &mut jtis)?;
-        audited += outcome.audited;
-        lost += outcome.lost;
-        revived += outcome.revived;
-        report.violations.extend(outcome.violations);
+        let begin = Instant::now();
+        audited += audit(&server, &mut auditor, &journal, &mut rng)?;
+        audits.push(begin.elapsed());
+        most_kept = most_kept.max(auditor.tokens().len());
+        report.violations.extend(auditor.take_violations());
+        if round == rounds / 2 {
+            memory_at_half = own_memory()?;
+        }
         if round == rounds {
-            report.violations.extend(findings.violations.clone());
-            report.figure("kills acknowledged", findings.kills_acknowledged);
-            report.figure("intents without an answer", findings.unknown);
             if server.stop()?.code() != Some(0) {
                 report.violations.push("the last server did not stop well".to_owned());
             }
             break;
         }
         let life = Duration::from_millis(rng.u64(50..longest));
-        load::run(&server, &findings, &journal, &counts, Users { administrator: true }, life, rng.u64(..));
+        load::run(&server, &auditor, &journal, &counts, Users { administrator: true }, life, rng.u64(..));
         server.kill()?;
         journal.write(&Line::Killed);
         report.violations.extend(counts.take_violations());
@@ -91,8 +87,8 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    ready.sort();
-    let at = |part: usize| ready[(ready.len() - 1) * part / 100];
+    let (first, last) = audits.split_at(audits.len() / 2);
+    let halves = format!("{:.1?} / {:.1?}", spread(first)[0], spread(last)[0]);
     let slow = ready.iter().filter(|time| **time > READY_MAX).count();
     if slow > 0 {
         report.violations.push(format!("{slow} starts took longer than {READY_MAX:?}"));
@@ -104,88 +100,76 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         ("introspections", counts.introspected.load(Ordering::Relaxed).to_string()),
         ("revocations sent", counts.revoked.load(Ordering::Relaxed).to_string()),
         ("administrator's commands", counts.commands.load(Ordering::Relaxed).to_string()),
+        ("kills acknowledged", auditor.kills_acknowledged.to_string()),
+        ("intents without an answer", auditor.unknown.to_string()),
+        ("unanswered cuts without effect", auditor.cuts_without_effect.to_string()),
         ("audited", audited.to_string()),
-        ("lost", lost.to_string()),
-        ("revived", revived.to_string()),
+        ("lost", auditor.lost.to_string()),
+        ("revived", auditor.revived.to_string()),
         ("copies checked whole", checks.to_string()),
-        ("ready p50 / p99 / max", format!("{:?} / {:?} / {:?}", at(50), at(99), at(100))),
+        ("tokens kept at most", most_kept.to_string()),
+        ("ready p50 / p99 / max", in_words(&ready)),
+        ("audit p50 / p99 / max", in_words(&audits)),
+        ("audit p50 in the first half / in the second", halves),
+        ("memory of the campaign at half / at the end", format!("{memory_at_half} / {} MiB", own_memory()?)),
     ];
     figures.iter_mut().for_each(|(name, value)| report.figure(name, value));
     Ok(report)
 }
 
-/// What one audit found.
-#[derive(Default)]
-pub(crate) struct Outcome {
-    pub(crate) audited: u64,
-    pub(crate) lost: u64,
-    pub(crate) revived: u64,
-    pub(crate) violations: Vec<String>,
+/// What this process has in memory, in MiB.
+fn own_memory() -> Result<u64> {
+    Ok(process::resident_bytes(std::process::id())? / (1024 * 1024))
 }
 
-/// Asks the server about the tokens of the journal.
-pub(crate) fn audit(
-    server: &Server,
-    findings: &Findings,
-    round: u64,
-    rng: &mut Rng,
-    jtis: &mut HashMap<String, u64>,
-) -> Result<Outcome> {
-    let (recent, older): (Vec<&Token>, Vec<&Token>) =
-        findings.tokens.iter().partition(|token| token.round + ROUNDS_AUDITED_WHOLE >= round);
-    let mut chosen = recent;
+/// The median, the 99th percentile and the longest.
+fn spread(times: &[Duration]) -> [Duration; 3] {
+    let mut times = times.to_vec();
+    times.sort();
+    [50, 99, 100]
+        .map(|part| times.get((times.len().saturating_sub(1)) * part / 100).copied().unwrap_or_default())
+}
+
+/// The median, the 99th percentile and the longest, for people.
+pub(crate) fn in_words(times: &[Duration]) -> String {
+    let [median, late, longest] = spread(times);
+    format!("{median:.1?} / {late:.1?} / {longest:.1?}")
+}
+
+/// Asks the server about the tokens of the last lives, those whose fate is not settled, and some others. How many it asked about.
+///
+/// The answers go through the journal as those of the load do: the auditor has one set of rules.
+pub(crate) fn audit(server: &Server, auditor: &mut Auditor, journal: &Journal, rng: &mut Rng) -> Result<u64> {
+    auditor.read(&journal.take()?);
+    let first_whole = auditor.life().saturating_sub(LIVES_KEPT_WHOLE);
+    let (mut chosen, older): (Vec<_>, Vec<_>) =
+        auditor.tokens().iter().partition(|(_, token)| token.life >= first_whole || token.is_unsettled());
     chosen.extend((0..OLDER_AUDITED.min(older.len())).map(|_| older[rng.usize(..older.len())]));
     let next = AtomicUsize::new(0);
-    let outcome = Mutex::new((Outcome::default(), Vec::new()));
     let failed = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..AUDIT_THREADS {
             scope.spawn(|| {
                 let client = Client::new(&server.url);
-                while let Some(token) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some((intent, token)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let asked_at = journal.lines();
                     let reply = client.post("/oauth2/introspect", AUDITOR, &[("token", &token.text)]);
                     let Reply::Answered { status: 200, body, .. } = reply else {
                         failed.store(true, Ordering::Relaxed);
                         return;
                     };
-                    let active = body["active"].as_bool().unwrap_or(false);
-                    let mut outcome = outcome.lock().expect("no thread panics while it counts");
-                    outcome.0.audited += 1;
-                    match (token.expected, active) {
-                        (Expected::Active, false) => {
-                            outcome.0.lost += 1;
-                            outcome
-                                .0
-                                .violations
-                                .push(format!("round {round}: token {} was lost", token.intent));
-                        }
-                        (Expected::Dead, true) => {
-                            outcome.0.revived += 1;
-                            outcome
-                                .0
-                                .violations
-                                .push(format!("round {round}: token {} came back", token.intent));
-                        }
-                        _ => {}
-                    }
-                    if let Some(jti) = body["jti"].as_str() {
-                        outcome.1.push((jti.to_owned(), token.intent));
-                    }
+                    journal.write(&Line::seen(**intent, asked_at, &body));
                 }
             });
         }
     });
     if failed.into_inner() {
-        bail!("round {round}: the restarted server did not answer the audit");
+        bail!("the server that was started again did not answer the audit");
     }
-    let (mut outcome, seen) = outcome.into_inner().expect("no thread panics while it counts");
-    for (jti, intent) in seen {
-        let first = *jtis.entry(jti).or_insert(intent);
-        if first != intent {
-            outcome.violations.push(format!("tokens {first} and {intent} share a jti"));
-        }
-    }
-    Ok(outcome)
+    let audited = chosen.len() as u64;
+    auditor.read(&journal.take()?);
+    auditor.forget(rng);
+    Ok(audited)
 }
 
 /// Checks a copy of the files with the product's own check; the files themselves are left as the kill left them.

@@ -13,7 +13,7 @@ mod good_client;
 pub(crate) mod http2;
 pub(crate) mod idle_tls;
 pub(crate) mod oversize;
-mod process;
+pub(crate) mod process;
 mod queues;
 pub(crate) mod slow;
 mod stage;

@@ -48,7 +48,7 @@ pub(super) fn cpu_share(process: u32, during: Duration) -> Result<f64> {
 /// # Errors
 ///
 /// When the process is gone.
-pub(super) fn resident_bytes(process: u32) -> Result<u64> {
+pub(crate) fn resident_bytes(process: u32) -> Result<u64> {
     let text = std::fs::read_to_string(format!("/proc/{process}/status")).context("read the memory")?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has memory")?;
     let kibibytes = line.trim().trim_end_matches("kB").trim_end();

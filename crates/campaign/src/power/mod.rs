@@ -5,7 +5,6 @@
 
 mod disk;
 
-use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -17,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use fastrand::Rng;
 
 use self::disk::{Disk, Image};
-use crate::crash::auditor;
+use crate::crash::auditor::Auditor;
 use crate::crash::journal::{Journal, Line};
 use crate::crash::load::{self, Counts, Users};
 use crate::run::{Options, Report, progress};
@@ -40,13 +39,13 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     let log = place.path().join("log");
     load::set_up(&data, place.path())?;
     let journal = Journal::create(&place.path().join("journal"))?;
-    let mut reader = journal.reader()?;
+    let mut auditor = Auditor::default();
     let operations = place.path().join("operations");
     let mut image = read_image(&data)?;
     let mut rng = Rng::with_seed(options.seed);
     let (counts, mut report) = (Counts::default(), Report::default());
-    let (mut ready, mut jtis) = (Vec::new(), HashMap::new());
-    let (mut audited, mut lost, mut revived, mut syncs, mut writes) = (0_u64, 0_u64, 0_u64, 0_u64, 0_u64);
+    let mut ready = Vec::new();
+    let (mut audited, mut syncs, mut writes) = (0_u64, 0_u64, 0_u64);
     let bar = progress("power", cuts);
     for round in 0..=cuts {
         write_image(&data, &image)?;
@@ -55,20 +54,15 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         command.env("LD_PRELOAD", &library).env("DISK_DIRECTORY", &data).env("DISK_JOURNAL", &operations);
         let server = Server::start_command(command, &data, &log)?;
         ready.push(server.ready_after);
-        let findings = auditor::audit(reader.all()?);
-        let outcome = crate::crash::audit(&server, &findings, round, &mut rng, &mut jtis)?;
-        audited += outcome.audited;
-        lost += outcome.lost;
-        revived += outcome.revived;
-        report.violations.extend(outcome.violations);
+        audited += crate::crash::audit(&server, &mut auditor, &journal, &mut rng)?;
+        report.violations.extend(auditor.take_violations());
         if round == cuts {
-            report.violations.extend(findings.violations.clone());
             server.kill()?;
             break;
         }
         let life = Duration::from_millis(rng.u64(30..300));
         // Commands of an administrator would write past the library when the server is gone.
-        load::run(&server, &findings, &journal, &counts, Users { administrator: false }, life, rng.u64(..));
+        load::run(&server, &auditor, &journal, &counts, Users { administrator: false }, life, rng.u64(..));
         server.kill()?;
         journal.write(&Line::Killed);
         report.violations.extend(counts.take_violations());
@@ -93,7 +87,6 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     if !check.status.success() {
         report.violations.push(format!("it is not whole: {}", String::from_utf8_lossy(&check.stdout)));
     }
-    ready.sort();
     let slow = ready.iter().filter(|time| **time > READY_MAX).count();
     if slow > 0 {
         report.violations.push(format!("{slow} starts took longer than {READY_MAX:?}"));
@@ -104,10 +97,9 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     report.figure("revocations sent", counts.revoked.load(Ordering::Relaxed));
     report.figure("operations on files / syncs", format!("{writes} / {syncs}"));
     report.figure("audited", audited);
-    report.figure("lost", lost);
-    report.figure("revived", revived);
-    let at = |part: usize| ready[(ready.len() - 1) * part / 100];
-    report.figure("ready p50 / p99 / max", format!("{:?} / {:?} / {:?}", at(50), at(99), at(100)));
+    report.figure("lost", auditor.lost);
+    report.figure("revived", auditor.revived);
+    report.figure("ready p50 / p99 / max", crate::crash::in_words(&ready));
     Ok(report)
 }
 
