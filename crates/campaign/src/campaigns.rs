@@ -20,6 +20,9 @@ struct Campaign {
     run: fn(&Options) -> Result<Report>,
 }
 
+/// What is printed of a campaign that says nothing about the product.
+pub(crate) const COULD_NOT_RUN: &str = "COULD NOT RUN";
+
 /// All campaigns, in alphabetical order.
 const CAMPAIGNS: &[Campaign] = &[
     Campaign {
@@ -136,6 +139,11 @@ const CAMPAIGNS: &[Campaign] = &[
     },
 ];
 
+/// Whether there is a campaign of this name.
+pub(crate) fn exists(name: &str) -> bool {
+    CAMPAIGNS.iter().any(|campaign| campaign.name == name)
+}
+
 /// The table for people.
 pub(crate) fn list() -> String {
     let mut table = Table::new();
@@ -205,7 +213,7 @@ fn finish(attempts: &[(&Campaign, Attempt)]) -> bool {
         match outcome {
             Err(error) => {
                 all_kept = false;
-                println!("COULD NOT RUN: {error:#}");
+                println!("{COULD_NOT_RUN}: {error:#}");
             }
             Ok(report) => {
                 let mut table = Table::new();

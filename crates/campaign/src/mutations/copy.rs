@@ -20,6 +20,9 @@ use super::verdict::{TestRun, Verdict};
 /// A test that has not ended by then is caught in a loop.
 const TEST_LIMIT: Duration = Duration::from_secs(180);
 
+/// A product that breaks its promises is found within so many rounds of a campaign.
+const CAMPAIGN_ROUNDS: &str = "10";
+
 /// The first build takes all dependencies.
 const BUILD_LIMIT: Duration = Duration::from_secs(3_600);
 
@@ -75,13 +78,35 @@ impl Copy {
 
     /// Builds a test target; the inner error is what the compiler says.
     pub(super) fn build(&self, target: &TestTarget) -> Result<Result<(), String>> {
-        let run = cargo::run(self.cargo_test(target).arg("--no-run"), BUILD_LIMIT)?;
+        let mut command = if target.is_campaign() {
+            let mut command = cargo::command(&self.tree, &self.target);
+            command.args(["build", "--package", "lydian-cli", "--package", "lydian-campaign"]);
+            command
+        } else {
+            let mut command = self.cargo_test(target);
+            command.arg("--no-run");
+            command
+        };
+        let run = cargo::run(&mut command, BUILD_LIMIT)?;
         Ok(if run.success == Some(true) { Ok(()) } else { Err(run.output) })
     }
 
-    /// Runs the tests of a built target whose names contain one of these texts.
+    /// Runs the tests of a built target whose names contain one of these texts, or the campaigns of these names until one fails.
     pub(super) fn test(&self, target: &TestTarget, filters: &[&str]) -> Result<TestRun> {
-        cargo::run(self.cargo_test(target).arg("--").args(filters), TEST_LIMIT)
+        if !target.is_campaign() {
+            return cargo::run(self.cargo_test(target).arg("--").args(filters), TEST_LIMIT);
+        }
+        let mut output = String::new();
+        for campaign in filters {
+            let mut command = Command::new(self.target.join("debug/lydian-campaign"));
+            command.args([campaign, "--gate", "--rounds", CAMPAIGN_ROUNDS, "--seed", "1"]);
+            let run = cargo::run(&mut command, TEST_LIMIT)?;
+            output.push_str(&run.output);
+            if run.success != Some(true) {
+                return Ok(TestRun { output, ..run });
+            }
+        }
+        Ok(TestRun { output, success: Some(true) })
     }
 
     fn cargo_test(&self, target: &TestTarget) -> Command {

@@ -8,6 +8,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use crate::campaigns;
+
 /// Where the list is, from the root of the repository.
 const LIST: &str = "crates/campaign/mutations.toml";
 
@@ -40,8 +42,15 @@ pub(super) struct Test {
 pub(super) struct TestTarget {
     /// The name of the package.
     pub(super) package: String,
-    /// `lib`, or the name of an integration test.
+    /// `lib`, the name of an integration test, or `campaign`: then the filter is the name of a campaign.
     pub(super) target: String,
+}
+
+impl TestTarget {
+    /// Whether the test is a campaign against the built product.
+    pub(super) fn is_campaign(&self) -> bool {
+        self.target == "campaign"
+    }
 }
 
 impl fmt::Display for TestTarget {
@@ -92,6 +101,10 @@ impl Mutation {
 
 impl Test {
     fn misfit(&self, root: &Path) -> Option<String> {
+        if self.target.is_campaign() {
+            let is_known = self.target.package == "lydian-campaign" && campaigns::exists(&self.filter);
+            return (!is_known).then(|| format!("there is no campaign {}", self.filter));
+        }
         let TestTarget { package, target } = &self.target;
         let crate_name = package.strip_prefix("lydian-").unwrap_or(package);
         let folder = root.join("crates").join(crate_name);

@@ -1,5 +1,7 @@
 //! What became of a mutation, read from what the test harness printed.
 
+use crate::campaigns::COULD_NOT_RUN;
+
 /// How a run of tests ended.
 #[derive(Debug)]
 pub(super) struct TestRun {
@@ -10,15 +12,19 @@ pub(super) struct TestRun {
 }
 
 impl TestRun {
-    /// Whether a test of this name ran and passed, and none failed.
+    /// Whether a test or a campaign of this name ran and passed, and none failed.
     pub(super) fn passed(&self, name: &str) -> bool {
-        let mut lines = self.output.lines().filter(|line| line.starts_with("test ") && line.contains(name));
-        self.success == Some(true) && lines.any(|line| line.ends_with("... ok"))
+        let mut lines = self.output.lines();
+        let test = |line: &str| line.starts_with("test ") && line.contains(name) && line.ends_with("... ok");
+        let campaign = |line: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(": begins"));
+        self.success == Some(true) && lines.any(|line| test(line) || campaign(line))
     }
 
-    /// Whether the harness began to run at least one test.
+    /// Whether the harness began to run at least one test, or a campaign found what it did.
     fn began(&self) -> bool {
-        self.output.lines().any(|line| line.starts_with("running ") && !line.starts_with("running 0 "))
+        let tests = |line: &str| line.starts_with("running ") && !line.starts_with("running 0 ");
+        self.output.lines().any(|line| tests(line) || line.starts_with("== "))
+            && !self.output.contains(COULD_NOT_RUN)
     }
 
     /// What it says of a mutation that built.
@@ -73,6 +79,11 @@ mod tests {
         assert_eq!(run("running 1 test\n", None).verdict(), Verdict::CaughtByTimeout);
         assert_eq!(run("running 0 tests\n", Some(true)).verdict().word(), "broken");
         assert_eq!(run("error: no such package\n", Some(false)).verdict().word(), "broken");
+        let campaign = "crash: begins, --seed 1\n\n== crash (2.0 s)\n";
+        assert_eq!(run(campaign, Some(true)).verdict(), Verdict::Survived);
+        assert_eq!(run(&format!("{campaign}VIOLATION: lost\n"), Some(false)).verdict(), Verdict::Caught);
+        let could_not = format!("{campaign}COULD NOT RUN: no server\n");
+        assert_eq!(run(&could_not, Some(false)).verdict().word(), "broken");
     }
 
     #[test]
@@ -82,5 +93,7 @@ mod tests {
         assert!(!run(output, Some(false)).passed("it_holds"));
         assert!(!run(output, Some(true)).passed("other"));
         assert!(!run(output, Some(true)).passed("missing"));
+        assert!(run("crash: begins, --seed 1\n", Some(true)).passed("crash"));
+        assert!(!run("crash: begins, --seed 1\n", Some(true)).passed("power"));
     }
 }
