@@ -6,6 +6,7 @@
 
 mod administration;
 mod clocks;
+mod emergency;
 mod load;
 
 use lydian_domain::{KeyState, SigningKeyRecord};
@@ -13,6 +14,10 @@ use lydian_jose::{Algorithm, Compact, JwkSet, verify_with_set};
 use lydian_primitives::{Clock, Timestamp, limits};
 use lydian_service::forgetting::Housekeeper;
 use lydian_test_kit::{Request, TestServer};
+
+/// The algorithms that a validator accepts: of each family one, and two of ECDSA.
+pub(crate) const ALGORITHMS: [Algorithm; 5] =
+    [Algorithm::Es256, Algorithm::Es384, Algorithm::Rs256, Algorithm::Ps256, Algorithm::EdDsa];
 
 /// A resource server that keeps the key set for as long as it may, and never asks earlier.
 #[derive(Default)]
@@ -32,7 +37,7 @@ impl Validator {
             self.cached = Some((now, published(server).await));
         }
         let (_, keys) = self.cached.as_ref().unwrap();
-        verify_with_set(token, keys, &[Algorithm::Es256]).is_ok()
+        verify_with_set(token, keys, &ALGORITHMS).is_ok()
     }
 }
 
@@ -43,13 +48,18 @@ pub(crate) async fn published(server: &TestServer) -> JwkSet {
     JwkSet::parse(reply.text().as_bytes()).unwrap().keys
 }
 
-/// The keys of the default realm in a state, the oldest first.
+/// The ES256 keys of the default realm in a state, the oldest first.
 pub(crate) fn keys_in(server: &TestServer, state: KeyState) -> Vec<SigningKeyRecord> {
+    keys_of(server, Algorithm::Es256, state)
+}
+
+/// The keys of the default realm for an algorithm in a state, the oldest first.
+pub(crate) fn keys_of(server: &TestServer, algorithm: Algorithm, state: KeyState) -> Vec<SigningKeyRecord> {
     let realm = server.realm(None);
     let mut keys: Vec<_> = realm
         .keys()
         .map(|entry| entry.record.clone())
-        .filter(|key| key.state == state && key.algorithm == Algorithm::Es256)
+        .filter(|key| key.state == state && key.algorithm == algorithm)
         .collect();
     keys.sort_by_key(|key| (key.created_at, key.id));
     keys
