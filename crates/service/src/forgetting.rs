@@ -103,21 +103,43 @@ pub struct Housekeeper {
 }
 
 impl Housekeeper {
-    /// One round: moves the mark, rotates the keys that are due, forgets what lies behind it, writes the counts of issued tokens.
+    /// One round: writes the counts of issued tokens, moves the mark, rotates the keys that are due, forgets what lies behind the mark.
+    ///
+    /// A step that fails keeps no other from being made: a key that cannot be rotated must not let the store grow without end.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`] when the store cannot be written; the next round tries again.
+    /// The first [`Unavailable`] of those steps; the next round tries all of them again.
     pub async fn round(&self, service: &Service) -> Result<Housekeeping, Unavailable> {
         let (now, boot_now) = (service.clock().now(), service.clock().boot_now());
         service.failed_authentications.sweep(boot_now);
         service.unknown_tokens.sweep(boot_now);
         service.sign_in_limits.sweep(boot_now);
         service.device_limits.sweep(boot_now);
-        service.forget_successors(now).await?;
-        service.write_issued_counts().await?;
+        let erased = service.forget_successors(now).await;
+        let counted = service.write_issued_counts().await;
         // A deletion that was interrupted left rows behind.
-        service.sweep_orphans().await?;
+        let swept = service.sweep_orphans().await.map(drop);
+        let moved = self.move_mark(service, now, boot_now).await;
+        let mut done =
+            Housekeeping { clock_jumped: *moved.as_ref().unwrap_or(&false), ..Housekeeping::default() };
+        let (mut rotated, mut forgotten) = (Ok(()), Ok(()));
+        if !done.clock_jumped {
+            // Both go by the mark that is published: one that could not be moved holds them back.
+            rotated = service.rotate_due_keys().await.map(drop);
+            forgotten = service.forget().await.map(|forgotten| done = forgotten);
+        }
+        first_failure([erased, counted, swept, moved.map(drop), rotated, forgotten])?;
+        Ok(done)
+    }
+
+    /// Moves the mark as far as it may go; whether it stays because the wall clock jumped.
+    async fn move_mark(
+        &self,
+        service: &Service,
+        now: Timestamp,
+        boot_now: BootInstant,
+    ) -> Result<bool, Unavailable> {
         let stored = read_mark(&*service.storage).await?;
         let mark = stored.unwrap_or_else(|| service.node.mark());
         // A mark that is not stored yet begins at the time of this start.
@@ -127,13 +149,20 @@ impl Housekeeper {
             self.pace.lock().step(mark, now, boot_now)
         };
         match step {
-            Step::ClockJumped => return Ok(Housekeeping { clock_jumped: true, ..Housekeeping::default() }),
+            Step::ClockJumped => return Ok(true),
             Step::Stay => {}
             Step::Advance(to) => service.move_mark(stored, to).await?,
         }
-        service.rotate_due_keys().await?;
-        service.forget().await
+        Ok(false)
     }
+}
+
+/// The first failure is the caller's; the others are logged.
+fn first_failure(steps: impl IntoIterator<Item = Result<(), Unavailable>>) -> Result<(), Unavailable> {
+    let mut failures = steps.into_iter().filter_map(Result::err);
+    let Some(first) = failures.next() else { return Ok(()) };
+    failures.for_each(|error| tracing::warn!(%error, "another step of housekeeping failed"));
+    Err(first)
 }
 
 impl Service {

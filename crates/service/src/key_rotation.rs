@@ -104,17 +104,25 @@ pub(crate) fn living_keys(realm: &RealmState, algorithm: Algorithm) -> Vec<Signi
 }
 
 impl Service {
-    /// Carries out what is due for the keys of all realms; how many steps were made.
+    /// Carries out what is due for the keys of all realms; how many steps were made. Keys that fail hold up no others.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`] when the store cannot be read or written; the next round tries again.
+    /// The first [`Unavailable`]: the store cannot be read or written, or a key not made. The next round tries again.
     pub async fn rotate_due_keys(&self) -> Result<usize, Unavailable> {
         let directory = std::sync::Arc::clone(&self.directory());
         let mut made = 0;
+        let mut failed = None;
         for realm in directory.realms() {
             for algorithm in Algorithm::ALL {
-                made += self.rotate_due_keys_of(realm, algorithm).await?;
+                match self.rotate_due_keys_of(realm, algorithm).await {
+                    Ok(steps) => made += steps,
+                    Err(error) => {
+                        let (realm, algorithm) = (&realm.realm.name, algorithm.name());
+                        tracing::warn!(%realm, algorithm, %error, "signing keys could not be rotated");
+                        failed.get_or_insert(error);
+                    }
+                }
             }
         }
         let waits = |id: KeyId| {
@@ -122,7 +130,7 @@ impl Service {
             key.is_some_and(|key| key.record.state == KeyState::Prepublished)
         };
         self.publications.retain(waits);
-        Ok(made)
+        failed.map_or(Ok(made), Err)
     }
 
     async fn rotate_due_keys_of(

@@ -12,6 +12,7 @@ use lydian_revocation::{LogPosition, LogRow, Seq};
 use lydian_storage::{
     Answer, ApplyError, Change, Issued, OrphanCursor, Orphans, Parents, ReadStorage, Record, SharedStorage,
     Storage, StoredAccessToken, StoredCode, StoredDevice, StoredRefreshToken, StoredSession, Unavailable,
+    Write,
 };
 
 /// A store in front of another one.
@@ -22,6 +23,8 @@ pub struct WatchedStorage {
     reads_fail: AtomicBool,
     writes_fail: AtomicBool,
     answers_are_lost: AtomicBool,
+    sweeps_fail: AtomicBool,
+    refused: Mutex<fn(&Write) -> bool>,
     interruption: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
@@ -35,6 +38,8 @@ impl WatchedStorage {
             reads_fail: AtomicBool::new(false),
             writes_fail: AtomicBool::new(false),
             answers_are_lost: AtomicBool::new(false),
+            sweeps_fail: AtomicBool::new(false),
+            refused: Mutex::new(|_| false),
             interruption: Mutex::new(None),
         })
     }
@@ -52,6 +57,16 @@ impl WatchedStorage {
     /// Whether writes fail from now on; nothing is written then.
     pub fn fail_writes(&self, fail: bool) {
         self.writes_fail.store(fail, Ordering::SeqCst);
+    }
+
+    /// Changes with such a write fail from now on.
+    pub fn refuse(&self, refused: fn(&Write) -> bool) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+    }
+
+    /// Whether sweeps of orphans fail from now on.
+    pub fn fail_sweeps(&self, fail: bool) {
+        self.sweeps_fail.store(fail, Ordering::SeqCst);
     }
 
     /// Whether writes from now on happen, and nobody learns that they did.
@@ -215,6 +230,10 @@ impl ReadStorage for WatchedStorage {
 
 impl Storage for WatchedStorage {
     fn apply(&self, change: Change) -> Answer<'_, LogPosition, ApplyError> {
+        let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if change.writes.iter().any(refused) {
+            return Box::pin(async { Err(Unavailable::because("write: the test forbids it").into()) });
+        }
         self.write(|inner| inner.apply(change))
     }
 
@@ -227,6 +246,9 @@ impl Storage for WatchedStorage {
     }
 
     fn sweep_orphans(&self, after: OrphanCursor, scan: usize) -> Answer<'_, Orphans> {
+        if self.sweeps_fail.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(Unavailable::because("sweep: the test forbids it")) });
+        }
         self.write(|inner| inner.sweep_orphans(after, scan))
     }
 

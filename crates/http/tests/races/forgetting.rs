@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use lydian_domain::KeyState;
 use lydian_jose::Algorithm;
 use lydian_primitives::{Clock, Timestamp};
+use lydian_service::administration::records::{Kind, RecordName};
 use lydian_service::forgetting::{Housekeeper, Housekeeping};
-use lydian_test_kit::fixtures::{API, APP, AUDITOR, BARE_API};
-use lydian_test_kit::seed::Seed;
+use lydian_test_kit::fixtures::{API, APP, AUDITOR, BARE_API, CASCADE_APP};
+use lydian_test_kit::seed::{Seed, Write};
 use lydian_test_kit::server::START;
 use lydian_test_kit::{TestServer, WatchedStorage};
 
@@ -133,4 +135,72 @@ async fn counts_of_issued_tokens_that_could_not_be_written_are_kept() {
     let key = server.realm(None).active_key(Algorithm::Es256).unwrap().record.id;
     let issued = server.storage.issued_under_key(key, START.hour()).await.unwrap();
     assert_eq!(issued.iter().map(|issued| issued.count).sum::<u64>(), 3);
+}
+
+/// A step of a round that keeps failing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failing {
+    Counts,
+    Mark,
+    Rotation,
+    Sweep,
+}
+
+#[tokio::test]
+async fn a_step_that_keeps_failing_keeps_no_other_step_of_the_round_from_being_made() {
+    for failing in [Failing::Counts, Failing::Mark, Failing::Rotation, Failing::Sweep] {
+        let plain = TestServer::start().await;
+        let watched = WatchedStorage::over(Arc::clone(&plain.storage));
+        let server = plain.through(Arc::clone(&watched) as _);
+        let housekeeper = Housekeeper::default();
+        let granted = Seed::of(APP, Some(API), "read").living(100).put(&server).await;
+        rounds_until(&server, &housekeeper, START.plus_seconds(7_199)).await;
+        // Now everything is due: counts, a successor of the signing key, and a row that the mark is about to pass.
+        server.issue(APP, BARE_API).await;
+        server.apply("[[realm]]\nname = \"default\"\nkey_rotation_seconds = 86400\n").await;
+        server.advance_seconds(1);
+        watched.fail_sweeps(failing == Failing::Sweep);
+        // Deleting leaves the rest to housekeeping, if its own sweep fails.
+        let name = RecordName { kind: Kind::Client, realm: None, name: CASCADE_APP.client_id.to_owned() };
+        assert_eq!(server.service.delete_record(&name).await.is_err(), failing == Failing::Sweep);
+        watched.refuse(match failing {
+            Failing::Counts => |write| matches!(write, Write::AddIssued { .. }),
+            Failing::Mark => |write| matches!(write, Write::PutSetting { .. }),
+            Failing::Rotation => |write| matches!(write, Write::PutSigningKey(_)),
+            Failing::Sweep => |_| false,
+        });
+        for _ in 0..2 {
+            assert!(housekeeper.round(&server.service).await.is_err(), "{failing:?}");
+        }
+        let key = server.realm(None).active_key(Algorithm::Es256).unwrap().record.id;
+        let counted = !server.storage.issued_under_key(key, START.hour()).await.unwrap().is_empty();
+        let moved = server.service.node().mark() == START.plus_seconds(7_200);
+        let rotated = server.realm(None).keys().any(|key| key.record.state == KeyState::Prepublished);
+        let row = server.storage.find_access_token(granted.access_token_id).await.unwrap();
+        assert_eq!(
+            (counted, moved, rotated),
+            (failing != Failing::Counts, failing != Failing::Mark, failing != Failing::Rotation),
+            "{failing:?}"
+        );
+        assert_eq!(row.is_none(), moved, "{failing:?}: what the mark has passed is forgotten");
+    }
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_rotated_hold_up_no_other_keys() {
+    let plain = TestServer::start().await;
+    let watched = WatchedStorage::over(Arc::clone(&plain.storage));
+    let server = plain.through(Arc::clone(&watched) as _);
+    // The algorithms take their turns in one order; the first of these two fails.
+    server.apply(&format!("[[api]]\naudience = {BARE_API:?}\nalgorithm = \"EdDSA\"\n")).await;
+    server.apply("[[realm]]\nname = \"default\"\nkey_rotation_seconds = 86400\n").await;
+    watched.refuse(|write| matches!(write, Write::PutSigningKey(key) if key.algorithm == Algorithm::Es256));
+    server.service.rotate_due_keys().await.unwrap_err();
+    let successors: Vec<Algorithm> = server
+        .realm(None)
+        .keys()
+        .filter(|key| key.record.state == KeyState::Prepublished)
+        .map(|key| key.record.algorithm)
+        .collect();
+    assert_eq!(successors, [Algorithm::EdDsa]);
 }
