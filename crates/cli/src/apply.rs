@@ -31,7 +31,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     let document = read(&arguments.file).map_err(|error| output::failed("read the file", &error))?;
     let operation = Apply { document, dry_run: arguments.dry_run };
-    let outcome = arguments.target.perform("apply the file", Absent::Make, operation)?;
+    let absent = if arguments.dry_run { Absent::Pretend } else { Absent::Make };
+    let outcome = arguments.target.perform("apply the file", absent, operation)?;
     arguments.target.show(&outcome, || text(&outcome, arguments.dry_run))
 }
 

@@ -17,11 +17,12 @@ use lydian_primitives::{Clock, SystemClock, SystemEntropy};
 use lydian_service::Settings;
 use lydian_service::administration::examination::Finding;
 use lydian_storage::Unavailable;
+use tempfile::TempDir;
 use tokio::net::UnixStream;
 
 use crate::backup;
 use crate::control_socket::SocketAddress;
-use crate::data_directory::DataDirectoryError;
+use crate::data_directory::{DataDirectory, DataDirectoryError, private_place};
 use crate::examination;
 use crate::offline::{OpenStore, OpenStoreError};
 use crate::tls::TlsFiles;
@@ -31,6 +32,8 @@ use crate::tls::TlsFiles;
 pub enum Absent {
     /// It is made, as a first start would.
     Make,
+    /// It is made somewhere else, and is gone when the command ends: the command only looks what would happen.
+    Pretend,
     /// The command is refused.
     Refuse,
 }
@@ -104,6 +107,8 @@ pub struct RunningServer {
 pub struct StoppedServer {
     store: OpenStore,
     api: AdminApi,
+    /// Where it lies if it is none: removed when this is dropped.
+    pretended: Option<TempDir>,
 }
 
 /// The process of a command: nothing runs around the service.
@@ -135,20 +140,23 @@ impl Control {
     ///
     /// [`ControlError`] by cause; the text says what to do.
     pub async fn open(directory: &Path, absent: Absent) -> Result<Self, ControlError> {
-        if absent == Absent::Refuse && !directory.join("lydian.db").exists() {
+        let is_absent = !directory.join("lydian.db").exists();
+        if absent == Absent::Refuse && is_absent {
             return Err(ControlError::Absent(directory.to_owned()));
         }
         if connect(directory).await?.is_some() {
             return Ok(Self::Running(RunningServer { directory: directory.to_owned() }));
         }
+        let pretended = if absent == Absent::Pretend && is_absent { Some(pretend(directory)?) } else { None };
         let settings = |issuer: Option<String>| {
             Settings::with_issuer(issuer.unwrap_or_else(|| "https://localhost:9443".to_owned()))
         };
+        let directory = pretended.as_ref().map_or(directory, TempDir::path);
         match OpenStore::open(directory, settings).await {
             Ok(store) => {
                 let host = CommandHost(store.directory.path().to_owned());
                 let api = AdminApi::new(Arc::clone(&store.service), Arc::new(host));
-                Ok(Self::Stopped(Box::new(StoppedServer { store, api })))
+                Ok(Self::Stopped(Box::new(StoppedServer { store, api, pretended })))
             }
             Err(OpenStoreError::DataDirectory(DataDirectoryError::InUse(path))) => {
                 Err(ControlError::DoesNotAnswer(path))
@@ -182,9 +190,23 @@ impl Control {
     pub async fn close(self) -> Result<(), Unavailable> {
         match self {
             Self::Running(_) => Ok(()),
-            Self::Stopped(server) => server.store.close().await,
+            Self::Stopped(server) => {
+                let StoppedServer { store, api, pretended } = *server;
+                drop(api);
+                let closed = store.close().await;
+                // Only now nothing writes there any more.
+                drop(pretended);
+                closed
+            }
         }
     }
+}
+
+/// A place for a data directory that is not to be made, once it is sure that it could be.
+fn pretend(directory: &Path) -> Result<TempDir, ControlError> {
+    let refuse = |error| ControlError::Store(OpenStoreError::DataDirectory(error));
+    DataDirectory::check_absent(directory).map_err(refuse)?;
+    private_place().map_err(|source| refuse(DataDirectoryError::Io { path: std::env::temp_dir(), source }))
 }
 
 /// A connection to the server of this directory; `None` when none listens.

@@ -10,6 +10,7 @@ use lydian_admin_api::CONTROL_SOCKET;
 use lydian_domain::secrets::WrappingKey;
 use lydian_primitives::{Entropy, SecretBytes};
 use rustix::fs::{FlockOperation, flock};
+use tempfile::TempDir;
 
 /// The file that holds the wrapping key.
 pub(crate) const WRAPPING_KEY: &str = "wrapping.key";
@@ -120,6 +121,15 @@ impl DataDirectory {
         Ok(Self { path, _lock: lock })
     }
 
+    /// Whether a first start could take the directory, as far as looking shows; nothing is made.
+    ///
+    /// # Errors
+    ///
+    /// [`DataDirectoryError::Refused`] as in [`Self::open`].
+    pub(crate) fn check_absent(path: &Path) -> Result<(), DataDirectoryError> {
+        if fs::symlink_metadata(path).is_ok() { check(path, true) } else { Ok(()) }
+    }
+
     /// Its absolute path.
     pub fn path(&self) -> &Path {
         &self.path
@@ -183,6 +193,15 @@ impl DataDirectory {
         // A file that stays is overwritten at the next start; there is nothing better to do about it now.
         let _ = fs::remove_file(self.path.join(name));
     }
+}
+
+/// A directory of this process alone, with a name that nobody can foretell. It goes with its owner.
+///
+/// # Errors
+///
+/// When the directory for temporary files cannot be written.
+pub(crate) fn private_place() -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix("lydian-").permissions(fs::Permissions::from_mode(0o700)).tempdir()
 }
 
 /// The wrapping key of a data directory that may be another process's, for its backup.

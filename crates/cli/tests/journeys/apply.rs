@@ -1,8 +1,11 @@
 //! `lydian apply`: a file says what there is, and then it is there.
 
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+
 use serde_json::{Value, json};
 
-use crate::support::{Finished, Place};
+use crate::support::{Finished, Place, finish};
 
 const SETUP: &str = r#"
 [[realm]]
@@ -128,6 +131,39 @@ fn a_dry_run_says_the_same_and_makes_nothing() {
     let dry = applying.apply(&SETUP.replace("\"Orders\"", "\"Purchases\""), &["--dry-run"]).ok();
     assert!(dry.stdout.contains("Orders") && dry.stdout.contains("Purchases"), "{}", dry.stdout);
     assert!(applying.apply(SETUP, &[]).ok().stdout.contains("0 made, 0 changed"));
+}
+
+#[test]
+fn a_dry_run_leaves_nothing_behind_where_nothing_was() {
+    let applying = Applying::new();
+    let place = &applying.place;
+    let file = place.write("setup.toml", SETUP);
+    let temporary = place.path("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let left_in = |directory: &Path| {
+        let names = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
+        names.collect::<Vec<_>>()
+    };
+    let dry_run = |document: &str| {
+        std::fs::write(&file, document).unwrap();
+        let mut command = place.command(&["apply", "-f", file.to_str().unwrap(), "--dry-run"]);
+        finish(command.env("TMPDIR", &temporary))
+    };
+    let refused = SETUP.replace("orders:read\", \"orders:write", "no scope\", \"orders:write");
+    let check = |is_there: bool| {
+        let dry = dry_run(SETUP).ok();
+        assert!(dry.stdout.contains("7 made, 0 changed, 0 unchanged"), "{}", dry.stdout);
+        dry_run(&refused).refused(&["no scope"]);
+        assert_eq!(place.data().exists(), is_there);
+        assert_eq!(left_in(&temporary), Vec::<std::ffi::OsString>::new());
+    };
+    check(false);
+    // A directory that waits for its first start stays as it is, and one that could not be started in is refused.
+    std::fs::DirBuilder::new().mode(0o700).create(place.data()).unwrap();
+    check(true);
+    assert_eq!(left_in(&place.data()), Vec::<std::ffi::OsString>::new());
+    std::fs::set_permissions(place.data(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    dry_run(SETUP).refused(&["chmod 700"]);
 }
 
 #[test]
