@@ -149,9 +149,17 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, ExitCode> {
         (Some(from), Some(file)) => {
             let key = backup::read_recovery_key(file).map_err(fail)?;
             let bar = progress(target, "opening", 0);
-            let checked = backup::check_backup(from, &key, |bytes| bar.set_position(bytes)).map_err(fail);
+            let told = bar.clone();
+            let runtime = output::runtime(1)?;
+            let checking = backup::check_backup(from, key, move |bytes| told.set_position(bytes));
+            let checked = runtime.block_on(checking).map_err(fail);
             bar.finish_and_clear();
-            let checked = checked?;
+            // Where a signal came in between, nobody waits for the rest.
+            runtime.shutdown_background();
+            let Some(checked) = checked? else {
+                output::complain("lydian could not check: it was asked to stop");
+                return Err(ExitCode::from(output::REFUSED));
+            };
             (from.clone(), Some(checked.manifest), checked.findings)
         }
         _ => {

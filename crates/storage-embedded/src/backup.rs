@@ -7,7 +7,7 @@ use std::path::Path;
 use lydian_domain::RealmId;
 use lydian_primitives::{Entropy, Hour, Id, Timestamp};
 use lydian_revocation::{Link, LogPosition, Seq};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::open::{self, FILE_NAME, OpenError};
 use crate::{log, reads};
@@ -60,6 +60,22 @@ pub fn snapshot(directory: &Path, target: &Path) -> Result<Snapshot, OpenError> 
     File::open(target).and_then(|file| file.sync_all()).map_err(io)?;
     let copy = Connection::open(target).map_err(sql)?;
     describe(&copy).map_err(sql)
+}
+
+/// What a database file holds, as its backup says of it.
+///
+/// # Errors
+///
+/// [`OpenError`] when it cannot be read, or was written by a newer version of the product.
+pub fn facts(file: &Path) -> Result<Snapshot, OpenError> {
+    let sql = |error| open::classify(file, error);
+    let snapshot = describe(&Connection::open(file).map_err(sql)?).map_err(sql)?;
+    match usize::try_from(snapshot.schema_version) {
+        Ok(found) if found > open::MIGRATIONS.len() => {
+            Err(OpenError::Newer { path: file.to_owned(), found, known: open::MIGRATIONS.len() })
+        }
+        _ => Ok(snapshot),
+    }
 }
 
 fn describe(connection: &Connection) -> rusqlite::Result<Snapshot> {
@@ -133,6 +149,7 @@ pub fn examine(file: &Path) -> Result<Vec<String>, OpenError> {
         if lost > jumps {
             findings.push(format!("the log has {} gaps", lost - jumps));
         }
+        findings.extend(examine_links(&moment)?);
         let never = Hour::NEVER.as_number();
         for (table, column) in [("access_tokens", "access"), ("refresh_tokens", "refresh")] {
             let misplaced = count(&format!(
@@ -145,6 +162,44 @@ pub fn examine(file: &Path) -> Result<Vec<String>, OpenError> {
         Ok(findings)
     };
     examined().map_err(sql)
+}
+
+/// What is wrong with how the rows of the log hang together, and with the head that names the last of them.
+fn examine_links(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut findings = Vec::new();
+    let count = |sql: &str| -> rusqlite::Result<i64> { connection.query_row(sql, [], |row| row.get(0)) };
+    // Nothing has a place in the log twice: a link is random, and so is the id of an event.
+    let repeated = count("SELECT count(*) - min(count(DISTINCT link), count(DISTINCT event_id)) FROM log")?;
+    if repeated > 0 {
+        findings.push(format!("{repeated} rows of the log repeat the link or the event of another"));
+    }
+    let back = count(
+        "SELECT count(*) FROM (SELECT at, latest_at, lag(latest_at, 1, 0) OVER (ORDER BY seq) AS before FROM log) \
+         WHERE latest_at < before OR latest_at < at",
+    )?;
+    if back > 0 {
+        findings.push(format!("the latest time of {back} rows of the log goes back"));
+    }
+    let head = log::read_head(connection)?;
+    let last = connection
+        .query_row("SELECT seq, link, latest_at FROM log ORDER BY seq DESC LIMIT 1", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+        })
+        .optional()?;
+    // Where everything was forgotten, the head alone is left.
+    let Some((seq, link, latest_at)) = last else { return Ok(findings) };
+    let missing = head.position.seq.as_number().saturating_sub(Seq::from_stored(seq).as_number());
+    if missing == 0 && head.position.link != Link::from_bits(link.cast_unsigned()) {
+        findings.push("the head of the log has another link than its last row".to_owned());
+    }
+    // A restore moves the head far ahead of the last row.
+    if missing > 0 && missing < RESTORED_AHEAD {
+        findings.push(format!("the log ends {missing} rows before its head"));
+    }
+    if head.latest_at.as_stored() < latest_at {
+        findings.push("the head of the log is older than its last row".to_owned());
+    }
+    Ok(findings)
 }
 
 /// The wrapped signing keys of a database file, and a setting of it.
@@ -176,3 +231,7 @@ pub fn setting(file: &Path, name: &str) -> Result<Option<Vec<u8>>, OpenError> {
     let connection = Connection::open(file).map_err(sql)?;
     reads::setting(&connection, name).map_err(sql)
 }
+
+#[cfg(test)]
+#[path = "backup_tests.rs"]
+mod tests;

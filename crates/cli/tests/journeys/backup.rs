@@ -1,12 +1,14 @@
 //! Backup, check and restore (R34): under load, altered, interrupted; and nothing that was revoked comes back.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Finished, Place, Server, eventually};
+use crate::support::{Finished, Place, Server, eventually, finish};
 
 const SETUP: &str = r#"
 [[api]]
@@ -266,4 +268,41 @@ fn r34_a_killed_backup_or_restore_leaves_nothing_that_looks_whole() {
     }
     place.run(&["check", "--data-dir", "new"]).ok();
     assert_eq!(reason(&place, "new", &token), "cut_realm");
+}
+
+#[test]
+fn r34_a_check_of_a_backup_leaves_nothing_behind_however_it_ends() {
+    let place = Place::new();
+    drop(serve(&place));
+    back_up(&place).ok();
+    let temporary = place.path("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let arguments = ["check", "--backup", "backup", "--recovery-key-file", "recovery.key"];
+    let command = || {
+        let mut command = place.command(&arguments);
+        command.env("TMPDIR", &temporary);
+        command
+    };
+    let is_empty = || std::fs::read_dir(&temporary).unwrap().next().is_none();
+    finish(&mut command()).ok();
+    assert!(is_empty(), "after a backup that is whole");
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let mut running = Server::spawn(&mut command(), &place);
+        eventually("it works, or has ended", || !is_empty() || running.has_ended());
+        if !is_empty() {
+            let made = std::fs::read_dir(&temporary).unwrap().flatten().next();
+            // It may end at any moment, and what it has made goes with it.
+            let mode = made.and_then(|made| Some(made.metadata().ok()?.permissions().mode() & 0o777));
+            assert!(mode.is_none_or(|mode| mode == 0o700), "{mode:?}");
+        }
+        running.signal(signal);
+        running.wait();
+        assert!(is_empty(), "after {signal:?}");
+    }
+    let sealed = place.path("backup/database.sealed");
+    let mut bytes = std::fs::read(&sealed).unwrap();
+    bytes.pop();
+    std::fs::write(&sealed, bytes).unwrap();
+    finish(&mut command()).refused(&["it was altered, cut off or exchanged"]);
+    assert!(is_empty(), "after a backup that is refused");
 }

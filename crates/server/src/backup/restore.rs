@@ -15,7 +15,7 @@ use lydian_storage::{Change, Precondition, ReadStorage, Record, Storage, Write};
 use lydian_storage_embedded::{EmbeddedStorage, FILE_NAME, Options, backup};
 use zeroize::Zeroizing;
 
-use super::check::examine_database;
+use super::check::{compare, examine_database};
 use super::make::seal_label;
 use super::seal::{RecoveryKey, open_stream};
 use super::{BackupError, DATABASE, Manifest, WRAPPING_KEY, io_error, refused};
@@ -146,7 +146,9 @@ async fn restore_into(
     let file = draft.join(FILE_NAME);
     let Opened { manifest, wrapping_key } = open(from, key, &file, told)?;
     let wrapping = WrappingKey::new(SecretBytes::new(*wrapping_key));
-    if let Some(finding) = examine_database(&file, &wrapping)?.into_iter().next() {
+    refuse_another_key(directory.path(), &wrapping_key)?;
+    let findings = compare(&manifest, &file)?.into_iter().chain(examine_database(&file, &wrapping)?);
+    if let Some(finding) = findings.into_iter().next() {
         return Err(refused(from, format!("its database is damaged: {finding}")));
     }
     backup::detach(&file, SystemClock.now(), &SystemEntropy)?;
@@ -161,6 +163,21 @@ async fn restore_into(
         .and_then(|directory| directory.sync_all())
         .map_err(io_error(directory.path()))?;
     Ok(Restored { manifest, store_generation, realms_cut })
+}
+
+/// A wrapping key that is there may be all that opens another store. The key of this backup is what a restore left that was killed.
+fn refuse_another_key(directory: &Path, wrapping_key: &[u8; 32]) -> Result<(), BackupError> {
+    let path = directory.join(crate::data_directory::WRAPPING_KEY);
+    match fs::read(&path).map(Zeroizing::new) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io_error(&path)(error)),
+        Ok(bytes) if bytes.as_slice() == wrapping_key => Ok(()),
+        Ok(_) => Err(refused(
+            &path,
+            "there is a wrapping key already, and it is not the key of this backup: without it the store that it belongs to cannot \
+             be read; restore into a new data directory, or move the key away first",
+        )),
+    }
 }
 
 /// Raises the generation and cuts every realm, in one change.
