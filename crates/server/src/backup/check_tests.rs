@@ -8,6 +8,9 @@ use super::super::{make, read_or_make_recovery_key, take_snapshot};
 use super::*;
 use crate::offline::OpenStore;
 
+/// What is made of the facts about a snapshot.
+type Change = fn(&mut SnapshotFacts);
+
 /// A place with the data directory of a stopped server.
 struct Place {
     parent: tempfile::TempDir,
@@ -45,7 +48,7 @@ impl Place {
 async fn a_manifest_that_says_something_else_than_its_database_is_found() {
     let place = Place::new().await;
     assert_eq!(place.findings(|_| {}).await, Vec::<String>::new());
-    let cases: [(fn(&mut SnapshotFacts), &str); 4] = [
+    let cases: [(Change, &str); 4] = [
         (|facts| facts.store_generation += 1, "its manifest gives generation 2, and its database has 1"),
         (|facts| facts.schema_version += 1, "its manifest gives schema version"),
         (|facts| facts.log_position += 1, "its manifest gives log position"),
