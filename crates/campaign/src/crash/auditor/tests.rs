@@ -164,13 +164,34 @@ fn what_is_kept_stays_bounded_and_keeps_what_is_not_settled() {
     }
     assert!(auditor.violations.is_empty());
     assert!(most <= ACTIVE_KEPT + DEAD_KEPT + 2_000, "{most}");
-    // A death that nobody has confirmed is kept however old it is.
-    let first = *auditor.tokens().first_key_value().unwrap().0;
-    auditor.tokens.get_mut(&first).unwrap().confirmations = 0;
-    auditor.tokens.get_mut(&first).unwrap().dead_from = Some(0);
-    for _ in 0..20 {
-        auditor.read(&[Line::Killed]);
-        auditor.forget(&mut rng);
+}
+
+#[test]
+fn what_is_owed_an_answer_is_kept_however_old_and_however_many() {
+    let many = ACTIVE_KEPT as u64 + DEAD_KEPT as u64;
+    let mut auditor = Auditor::default();
+    for intent in 0..many {
+        auditor.read(&[issue(intent), issued(intent)]);
     }
-    assert!(auditor.tokens().contains_key(&first));
+    auditor.read(&[cut(many)]);
+    let kill_twenty_times = |auditor: &mut Auditor| {
+        for _ in 0..20 {
+            auditor.read(&[Line::Killed]);
+            auditor.forget(&mut Rng::with_seed(1));
+        }
+    };
+    kill_twenty_times(&mut auditor);
+    assert_eq!(auditor.tokens().len() as u64, many, "nobody has said what became of them");
+    // The cut happened, so that all of them are dead, and one of them was seen so.
+    let asked_at = auditor.at;
+    auditor.read(&[seen(0, asked_at, false)]);
+    kill_twenty_times(&mut auditor);
+    assert_eq!(auditor.tokens().len() as u64, many, "nobody has seen them dead");
+    let (asked_at, all) = (auditor.at, 0..many);
+    for intent in all.clone().chain(all) {
+        auditor.read(&[seen(intent, asked_at, false)]);
+    }
+    kill_twenty_times(&mut auditor);
+    assert_eq!(auditor.tokens().len(), DEAD_KEPT);
+    assert!(auditor.violations.is_empty());
 }
