@@ -47,6 +47,14 @@ const CAMPAIGNS: &[Campaign] = &[
         run: crate::disk_full::run,
     },
     Campaign {
+        name: "failing-disk",
+        what: "the k-th write, sync, open, rename, unlink or truncate fails under each operation, in one process; --rounds is the largest k",
+        gate: "15 operations, EIO and ENOSPC, k to 200",
+        full: "EINTR and short writes too, each k",
+        beside_others: false,
+        run: crate::failing_disk::run,
+    },
+    Campaign {
         name: "fuzz",
         what: "mutated inputs for every parser that the network or a file reaches; --rounds is seconds per target",
         gate: "5 s for each of 29 targets",
