@@ -17,8 +17,10 @@ const BYTES: usize = 64;
 pub(super) enum Call {
     /// Any of those below.
     Any,
-    /// What a checkpoint does to the database file.
-    Checkpoint,
+    /// A sync of the database file itself, which a checkpoint makes.
+    CheckpointSync,
+    /// A write to the database file itself, which a checkpoint makes.
+    CheckpointWrite,
     /// An open for writing.
     Open,
     Rename,
@@ -37,7 +39,8 @@ impl Call {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Any => "any",
-            Self::Checkpoint => "checkpoint",
+            Self::CheckpointSync => "sync of a checkpoint",
+            Self::CheckpointWrite => "write of a checkpoint",
             Self::Open => "open",
             Self::Rename => "rename",
             Self::Sync => "sync",
@@ -51,10 +54,9 @@ impl Call {
     const fn kinds(self) -> i64 {
         match self {
             Self::Any => 0b111_1110,
-            Self::Checkpoint => 0b10_1100,
             Self::Open => 1 << 1,
-            Self::Write => 1 << 2,
-            Self::Sync => 1 << 3,
+            Self::CheckpointWrite | Self::Write => 1 << 2,
+            Self::CheckpointSync | Self::Sync => 1 << 3,
             Self::Rename => 1 << 4,
             Self::Truncate => 1 << 5,
             Self::Unlink => 1 << 6,
@@ -81,6 +83,11 @@ impl Failure {
             Self::NoSpace => "ENOSPC",
             Self::Short => "short write",
         }
+    }
+
+    /// Whether repeating the call does not help.
+    pub(super) const fn is_certain(self) -> bool {
+        matches!(self, Self::Io | Self::NoSpace)
     }
 
     fn number(self) -> i64 {
@@ -127,7 +134,7 @@ impl Control {
     /// When the file cannot be written.
     pub(super) fn arm(&self, fault: Fault) -> Result<()> {
         let number = i64::try_from(fault.number)?;
-        let checkpoint = fault.call == Call::Checkpoint;
+        let checkpoint = matches!(fault.call, Call::CheckpointSync | Call::CheckpointWrite);
         let words = [fault.call.kinds(), number, i64::from(fault.goes_on), i64::from(checkpoint), 0, 0, 0];
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         self.0.write_all_at(&bytes, 8).context("write the control file")?;

@@ -15,8 +15,8 @@ const JWT_API: &str = APIS[1];
 /// The API with JWTs that have none.
 const BARE_API: &str = APIS[2];
 
-/// Tokens after which a checkpoint has come for certain.
-const TOKENS_UNTIL_CHECKPOINT: usize = 600;
+/// Cuts after which a checkpoint has come for certain.
+const CUTS_UNTIL_CHECKPOINT: usize = 3_000;
 
 /// An operation that writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) enum Operation {
     AddClient,
     Apply,
     Backup,
-    /// Tokens are issued until the log file is copied into the database.
+    /// A realm is cut until the log file is copied into the database.
     Checkpoint,
     CutClient,
     CutRealm,
@@ -74,7 +74,7 @@ impl Operation {
             Self::AddClient => "add a client",
             Self::Apply => "apply a document",
             Self::Backup => "snapshot of a backup",
-            Self::Checkpoint => "issue until a checkpoint",
+            Self::Checkpoint => "cut until a checkpoint",
             Self::CutClient => "cut a client",
             Self::CutRealm => "cut a realm",
             Self::DeleteClient => "delete a client",
@@ -96,7 +96,7 @@ impl Operation {
     /// When that is refused.
     pub(super) fn prepare(self, stage: &mut Stage) -> Result<Subject> {
         Ok(match self {
-            Self::Backup | Self::Checkpoint | Self::IssueJwt | Self::IssueOpaque => Subject::default(),
+            Self::Backup | Self::IssueJwt | Self::IssueOpaque => Subject::default(),
             Self::AddClient | Self::Apply => new_client(stage),
             Self::CutClient | Self::DeleteClient | Self::DisableClient | Self::RotateSecret => {
                 added_client(stage)?
@@ -106,7 +106,7 @@ impl Operation {
                 must(Self::DisableClient, stage, &subject)?;
                 subject
             }
-            Self::CutRealm => {
+            Self::Checkpoint | Self::CutRealm => {
                 Subject { token: stage.issued(Some(OTHER_REALM), APP, OPAQUE_API)?, ..Subject::default() }
             }
             Self::RotateKeys => {
@@ -128,14 +128,16 @@ impl Operation {
             "allowed": { OPAQUE_API: ["read"] },
         });
         match self {
-            Self::AddClient => stage.administer("records.add", &json!({ "document": { "client": [client] } })),
+            Self::AddClient => {
+                stage.administer("records.add", &json!({ "document": { "client": [client] } }))
+            }
             Self::Apply => {
                 let api = json!({ "audience": format!("https://{name}.example/"), "scopes": ["read"] });
                 let document = json!({ "api": [api], "client": [client] });
                 stage.administer("apply", &json!({ "document": document, "dry_run": false }))
             }
             Self::Backup => stage.administer("backup.snapshot", &json!({})),
-            Self::Checkpoint => issue_until_checkpoint(stage),
+            Self::Checkpoint => cut_until_checkpoint(stage),
             Self::CutClient => {
                 stage.administer("revoke", &json!({ "realm": null, "subject": { "client": name } }))
             }
@@ -160,6 +162,27 @@ impl Operation {
         }
     }
 
+    /// Whether it cannot be performed when one of its calls fails. A checkpoint may come later, and a backup can do without some.
+    pub(super) const fn needs_each_call(self) -> bool {
+        !matches!(self, Self::Backup | Self::Checkpoint)
+    }
+
+    /// Takes note of what is not known any more now that it was answered 503.
+    pub(super) fn doubted(self, stage: &mut Stage, subject: &Subject) {
+        let Subject { name, token, .. } = subject;
+        match self {
+            Self::AddClient | Self::Apply | Self::Backup | Self::IssueJwt | Self::IssueOpaque => {}
+            Self::Checkpoint | Self::CutRealm => stage.other_realm_died(false, false),
+            Self::CutClient | Self::RevokeJwt | Self::RevokeOpaque => stage.died(token, false),
+            Self::DeleteClient | Self::DisableClient => {
+                stage.died(token, false);
+                stage.has_no_secret(name, false);
+            }
+            Self::EnableClient | Self::RotateSecret => stage.has_no_secret(name, false),
+            Self::RotateKeys => stage.other_realm_died(true, false),
+        }
+    }
+
     /// Whether this answer to a repetition says that the first time was enough.
     pub(super) fn was_done_before(self, status: u16) -> bool {
         matches!((self, status), (Self::AddClient, 409) | (Self::DeleteClient, 404))
@@ -178,15 +201,15 @@ impl Operation {
                 stage.has_secret(name, secret, &token);
             }
             Self::Backup => look_at_snapshot(stage, said)?,
-            Self::Checkpoint | Self::IssueJwt | Self::IssueOpaque => {}
-            Self::CutClient | Self::RevokeJwt | Self::RevokeOpaque => stage.died(token),
+            Self::IssueJwt | Self::IssueOpaque => {}
+            Self::CutClient | Self::RevokeJwt | Self::RevokeOpaque => stage.died(token, true),
             Self::DeleteClient | Self::DisableClient => {
-                stage.died(token);
-                stage.has_no_secret(name);
+                stage.died(token, true);
+                stage.has_no_secret(name, true);
             }
             Self::EnableClient => stage.has_secret(name, secret, token),
-            Self::CutRealm => stage.other_realm_died(false),
-            Self::RotateKeys => stage.other_realm_died(true),
+            Self::Checkpoint | Self::CutRealm => stage.other_realm_died(false, true),
+            Self::RotateKeys => stage.other_realm_died(true, true),
             Self::RotateSecret => {
                 let made = said["client_secret"].as_str().context("a rotation says the new secret")?;
                 stage.has_secret(name, made, token);
@@ -206,7 +229,7 @@ fn new_client(stage: &mut Stage) -> Subject {
 fn added_client(stage: &mut Stage) -> Result<Subject> {
     let mut subject = new_client(stage);
     let answer = stage.until_available(|stage| Operation::AddClient.perform(stage, &subject))?;
-    let Answer::Done(_) = answer else { bail!("a client was added: {answer:?}") };
+    let Answer::Done(_) = answer else { bail!("a client was added: {answer}") };
     subject.token = stage.issued(None, (&subject.name, &subject.secret), OPAQUE_API)?;
     stage.has_secret(&subject.name, &subject.secret, &subject.token);
     Ok(subject)
@@ -216,18 +239,22 @@ fn added_client(stage: &mut Stage) -> Result<Subject> {
 fn must(operation: Operation, stage: &mut Stage, subject: &Subject) -> Result<()> {
     match stage.until_available(|stage| operation.perform(stage, subject))? {
         Answer::Done(said) => operation.acknowledged(stage, subject, &said),
-        other => bail!("{}: {other:?}", operation.name()),
+        other => bail!("{}: {other}", operation.name()),
     }
 }
 
-fn issue_until_checkpoint(stage: &mut Stage) -> Answer {
-    for _ in 0..TOKENS_UNTIL_CHECKPOINT {
-        match stage.issue(None, APP, OPAQUE_API) {
-            Answer::Done(_) if stage.control.failed().is_ok_and(|failed| failed == 0) => {}
-            other => return other,
+fn cut_until_checkpoint(stage: &mut Stage) -> Answer {
+    for _ in 0..CUTS_UNTIL_CHECKPOINT {
+        let answer = Operation::CutRealm.perform(stage, &Subject::default());
+        if !matches!(answer, Answer::Done(_)) {
+            return answer;
+        }
+        stage.other_realm_died(false, true);
+        if stage.control.failed().is_ok_and(|failed| failed > 0) {
+            return answer;
         }
     }
-    Answer::Done(Value::Null)
+    Answer::Other(0, "there was no checkpoint".to_owned())
 }
 
 /// A snapshot that was acknowledged is whole.

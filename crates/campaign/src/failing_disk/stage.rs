@@ -1,5 +1,6 @@
 //! The server whose disk fails, and all that it has acknowledged.
 
+use std::fmt;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -30,7 +31,6 @@ const PAUSE: Duration = Duration::from_millis(2);
 const SAMPLE: usize = 4;
 
 /// How an operation was answered.
-#[derive(Debug)]
 pub(super) enum Answer {
     /// It was performed.
     Done(Value),
@@ -40,11 +40,22 @@ pub(super) enum Answer {
     Other(u16, String),
 }
 
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(_) => f.write_str("performed"),
+            Self::Unavailable => f.write_str("503"),
+            Self::Other(status, said) => write!(f, "{status} {said}"),
+        }
+    }
+}
+
 /// What was acknowledged about a token.
 struct Token {
     realm: Option<&'static str>,
     text: String,
-    active: bool,
+    /// Unknown while what kills it was answered 503.
+    active: Option<bool>,
 }
 
 /// What was acknowledged about a secret.
@@ -53,7 +64,17 @@ struct Login {
     secret: String,
     /// A token of that client, which it may ask about.
     token: String,
-    good: bool,
+    /// Unknown while what changes it was answered 503.
+    good: Option<bool>,
+}
+
+impl Token {
+    fn die(&mut self, is_acknowledged: bool) {
+        // What is dead stays dead.
+        if is_acknowledged || self.active == Some(true) {
+            self.active = is_acknowledged.then_some(false);
+        }
+    }
 }
 
 /// The server, and what must be true of it.
@@ -163,7 +184,7 @@ impl Stage {
             let Some(text) = body["access_token"].as_str() else {
                 return Answer::Other(200, "there is no token in it".to_owned());
             };
-            self.tokens.push(Token { realm, text: text.to_owned(), active: true });
+            self.tokens.push(Token { realm, text: text.to_owned(), active: Some(true) });
         }
         answer
     }
@@ -180,7 +201,7 @@ impl Stage {
         audience: &str,
     ) -> Result<String> {
         let answer = self.until_available(|stage| stage.issue(realm, client, audience))?;
-        let Answer::Done(body) = answer else { bail!("a token was asked for: {answer:?}") };
+        let Answer::Done(body) = answer else { bail!("a token was asked for: {answer}") };
         Ok(body["access_token"].as_str().unwrap_or_default().to_owned())
     }
 
@@ -194,7 +215,10 @@ impl Stage {
     /// # Errors
     ///
     /// When it is refused for too long.
-    pub(super) fn until_available(&mut self, mut operation: impl FnMut(&mut Self) -> Answer) -> Result<Answer> {
+    pub(super) fn until_available(
+        &mut self,
+        mut operation: impl FnMut(&mut Self) -> Answer,
+    ) -> Result<Answer> {
         let begin = Instant::now();
         loop {
             match operation(self) {
@@ -207,32 +231,36 @@ impl Stage {
         }
     }
 
-    /// It was acknowledged that this token is dead.
-    pub(super) fn died(&mut self, token: &str) {
-        self.tokens.iter_mut().filter(|known| known.text == token).for_each(|known| known.active = false);
-    }
-
-    /// It was acknowledged that all tokens of the other realm are dead.
-    pub(super) fn other_realm_died(&mut self, only_signed: bool) {
+    /// This token is dead: it was acknowledged, or is not known.
+    pub(super) fn died(&mut self, token: &str, is_acknowledged: bool) {
         self.tokens
             .iter_mut()
-            .filter(|token| token.realm == Some(OTHER_REALM) && (!only_signed || token.text.contains('.')))
-            .for_each(|token| token.active = false);
+            .filter(|known| known.text == token)
+            .for_each(|known| known.die(is_acknowledged));
+    }
+
+    /// All tokens of the other realm are dead, or all JWTs among them: it was acknowledged, or is not known.
+    pub(super) fn other_realm_died(&mut self, only_jwts: bool, is_acknowledged: bool) {
+        self.tokens
+            .iter_mut()
+            .filter(|token| token.realm == Some(OTHER_REALM) && (!only_jwts || token.text.contains('.')))
+            .for_each(|token| token.die(is_acknowledged));
     }
 
     /// It was acknowledged that this secret is good, and no other of this client.
     pub(super) fn has_secret(&mut self, client_id: &str, secret: &str, token: &str) {
-        self.has_no_secret(client_id);
+        self.has_no_secret(client_id, true);
+        self.logins.retain(|login| login.client_id != client_id || login.secret != secret);
         let (client_id, secret, token) = (client_id.to_owned(), secret.to_owned(), token.to_owned());
-        self.logins.push(Login { client_id, secret, token, good: true });
+        self.logins.push(Login { client_id, secret, token, good: Some(true) });
     }
 
-    /// It was acknowledged that no secret of this client is good.
-    pub(super) fn has_no_secret(&mut self, client_id: &str) {
+    /// No secret of this client is good: it was acknowledged, or it is not known which are.
+    pub(super) fn has_no_secret(&mut self, client_id: &str, is_acknowledged: bool) {
         self.logins
             .iter_mut()
             .filter(|login| login.client_id == client_id)
-            .for_each(|login| login.good = false);
+            .for_each(|login| login.good = is_acknowledged.then_some(false));
     }
 
     /// Asks about the newest facts and some of the others. Each answer must be right; 503 is accepted for a moment after a failure, and
@@ -243,7 +271,8 @@ impl Stage {
         let logins: Vec<usize> = (self.logins.len().saturating_sub(2)..self.logins.len()).collect();
         let mut wrong = Vec::new();
         let begin = Instant::now();
-        for question in chosen.into_iter().map(Question::Token).chain(logins.into_iter().map(Question::Login)) {
+        for question in chosen.into_iter().map(Question::Token).chain(logins.into_iter().map(Question::Login))
+        {
             loop {
                 let answer = answer(&self.client, &self.tokens, &self.logins, question);
                 match answer {
@@ -338,18 +367,18 @@ fn answer(
         Reply::Answered { status, body, .. } => (status, body["active"].as_bool()),
         Reply::Lost => return Some(Err("a read was not answered".to_owned())),
     };
-    Some(match question {
-        Question::Token(number) if status != 200 || active != Some(tokens[number].active) => {
-            let expected = tokens[number].active;
-            Err(format!(
-                "token {number} is active: {expected}, and the answer is {status}, active: {active:?}"
-            ))
-        }
-        Question::Login(number) if (status == 200) != logins[number].good || !matches!(status, 200 | 401) => {
+    let (what, expected, found) = match question {
+        Question::Token(number) => (format!("token {number}"), tokens[number].active, active),
+        Question::Login(number) => {
             let Login { client_id, good, .. } = &logins[number];
-            Err(format!("a secret of {client_id} is good: {good}, and the answer is {status}"))
+            (format!("a secret of {client_id}"), *good, matches!(status, 200 | 401).then_some(status == 200))
         }
-        _ => Ok(()),
+    };
+    let is_right = found.is_some() && (expected.is_none() || expected == found);
+    Some(if is_right {
+        Ok(())
+    } else {
+        Err(format!("{what} is good: {expected:?}, and the answer is {status}, active: {active:?}"))
     })
 }
 
