@@ -95,6 +95,14 @@ const CAMPAIGNS: &[Campaign] = &[
         run: crate::libfuzzer::run,
     },
     Campaign {
+        name: "memory",
+        what: "unfinished forms and streams, unknown tokens, live tokens until the cache is full, unknown clients: all in 256 MiB",
+        gate: "1 round, 1,500 forms, 12,000 streams, 4,000 tokens",
+        full: "20 rounds, 2,000 forms, 250,000 tokens",
+        beside_others: false,
+        run: crate::hostile::memory::run,
+    },
+    Campaign {
         name: "mutations",
         what: "small mistakes in the code, each of which a named test must find",
         gate: "all mutations fit the code, and their tests exist",
