@@ -50,6 +50,14 @@ const CAMPAIGNS: &[Campaign] = &[
         run: crate::disk_full::run,
     },
     Campaign {
+        name: "failing-disk",
+        what: "the k-th write, sync, open, rename, unlink or truncate fails under each operation, in one process; --rounds is the largest k",
+        gate: "15 operations, EIO and ENOSPC, k to 200",
+        full: "EINTR and short writes too, each k",
+        beside_others: false,
+        run: crate::failing_disk::run,
+    },
+    Campaign {
         name: "fuzz",
         what: "mutated inputs for every parser that the network or a file reaches; --rounds is seconds per target",
         gate: "5 s for each of 29 targets",
@@ -88,6 +96,14 @@ const CAMPAIGNS: &[Campaign] = &[
         full: "600 s for each target",
         beside_others: false,
         run: crate::libfuzzer::run,
+    },
+    Campaign {
+        name: "memory",
+        what: "unfinished forms and streams, unknown tokens, live tokens until the cache is full, unknown clients: all in 256 MiB",
+        gate: "1 round, 1,500 forms, 12,000 streams, 4,000 tokens",
+        full: "20 rounds, 2,000 forms, 250,000 tokens",
+        beside_others: false,
+        run: crate::hostile::memory::run,
     },
     Campaign {
         name: "model",

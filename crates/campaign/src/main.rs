@@ -8,6 +8,7 @@ mod campaigns;
 mod client;
 mod crash;
 mod disk_full;
+mod failing_disk;
 mod fuzz;
 mod hostile;
 mod leaks;

@@ -2,15 +2,19 @@
 //!
 //! A body that arrived in one piece is handed on as it is: no copy, no timer. A timer exists only while the
 //! client keeps us waiting. What the body means is decided elsewhere.
+//!
+//! Bodies that have arrived in part share a budget: however many clients begin large ones, they take no more memory than that.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body, Frame};
+use lydian_primitives::limits;
 use tokio::time::{Instant, Sleep};
 
 /// Why a request body was not read to its end.
@@ -20,6 +24,8 @@ pub enum BodyError {
     Closed,
     /// The client paused for too long, or took too long in all (RFC 9110 §15.5.9, 408).
     Idle,
+    /// Too much of other bodies has arrived in part already (503).
+    NoRoom,
     /// The body is larger than it may be (RFC 9110 §15.5.14, 413).
     TooLarge,
 }
@@ -29,12 +35,16 @@ impl fmt::Display for BodyError {
         f.write_str(match self {
             Self::Closed => "the request body ended early",
             Self::Idle => "the request body arrived too slowly",
+            Self::NoRoom => "there is no room for the request body",
             Self::TooLarge => "the request body is too large",
         })
     }
 }
 
 impl std::error::Error for BodyError {}
+
+/// What all bodies together take that have arrived in part: memory belongs to the process, and so does this.
+static UNFINISHED: Budget = Budget::new(limits::UNFINISHED_BODIES_BYTES_MAX);
 
 /// Reads a request body of at most `bytes_max` bytes.
 ///
@@ -45,7 +55,19 @@ impl std::error::Error for BodyError {}
 /// # Errors
 ///
 /// [`BodyError::TooLarge`] before a byte is read when the announced length says so already.
-pub async fn read_body<B>(mut body: B, bytes_max: usize, idle_timeout: Duration) -> Result<Bytes, BodyError>
+pub async fn read_body<B>(body: B, bytes_max: usize, idle_timeout: Duration) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    read_within(&UNFINISHED, body, bytes_max, idle_timeout).await
+}
+
+async fn read_within<B>(
+    budget: &Budget,
+    mut body: B,
+    bytes_max: usize,
+    idle_timeout: Duration,
+) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -54,30 +76,80 @@ where
     }
 
     let mut patience = Patience { idle_timeout, waiting: None };
+    let mut share = Share { budget, bytes: 0 };
     let mut first = Bytes::new();
-    let mut joined = BytesMut::new();
+    let mut joined = Vec::new();
     while let Some(frame) = patience.next_frame(&mut body).await? {
         let Ok(piece) = frame.into_data() else {
             // Trailer fields: nothing of ours reads them.
             continue;
         };
-        if piece.len() > bytes_max - first.len().max(joined.len()) {
+        let arrived = first.len().max(joined.len());
+        if piece.len() > bytes_max - arrived {
             return Err(BodyError::TooLarge);
         }
+        let length = arrived + piece.len();
         if first.is_empty() && joined.is_empty() {
             first = piece;
         } else {
+            if length > joined.capacity() {
+                let capacity = (2 * length).min(bytes_max);
+                share.grow_to(capacity)?;
+                joined.reserve_exact(capacity - joined.len());
+            }
             if joined.is_empty() {
-                joined.reserve(first.len() + piece.len());
                 joined.extend_from_slice(&first);
+                first = Bytes::new();
             }
             joined.extend_from_slice(&piece);
         }
         if body.is_end_stream() {
             break;
         }
+        // The client keeps us waiting with what it has sent.
+        share.grow_to(length)?;
     }
-    Ok(if joined.is_empty() { first } else { joined.freeze() })
+    Ok(if joined.is_empty() { first } else { joined.into() })
+}
+
+/// How many bytes several bodies may take together.
+struct Budget {
+    bytes_max: usize,
+    taken: AtomicUsize,
+}
+
+impl Budget {
+    const fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, taken: AtomicUsize::new(0) }
+    }
+}
+
+/// What one body takes of the budget, until it has been read.
+struct Share<'a> {
+    budget: &'a Budget,
+    bytes: usize,
+}
+
+impl Share<'_> {
+    /// Takes more, up to so many bytes in all.
+    fn grow_to(&mut self, bytes: usize) -> Result<(), BodyError> {
+        let more = bytes.saturating_sub(self.bytes);
+        if more == 0 {
+            return Ok(());
+        }
+        let taken = self.budget.taken.fetch_add(more, Ordering::Relaxed);
+        // It is given back with the rest.
+        self.bytes += more;
+        if taken + more > self.budget.bytes_max { Err(BodyError::NoRoom) } else { Ok(()) }
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.budget.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
+    }
 }
 
 /// How long a slow client is waited for.
@@ -244,6 +316,34 @@ mod tests {
     fn s25_a_body_that_drips_ends_after_two_and_a_half_pauses() {
         let steps = (0..4).flat_map(|_| [Step::Pause(Duration::from_secs(7)), Step::Send(b"1")]).collect();
         check(steps, Err(BodyError::Idle));
+    }
+
+    #[test]
+    fn s25_bodies_that_have_arrived_in_part_share_a_budget() {
+        let budget = Budget::new(9);
+        let scripted = |steps: Vec<Step>| Scripted { steps: steps.into(), pause: None, announced: 0 };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime with a timer");
+        let pause = || Step::Pause(Duration::from_secs(5));
+        runtime.block_on(async {
+            let slow = scripted(vec![Step::Send(b"123456"), pause(), Step::Send(b"78")]);
+            let slow = read_within(&budget, slow, 8, IDLE);
+            let beside = async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let in_parts = scripted(vec![Step::Send(b"1234"), pause(), Step::Send(b"5")]);
+                let at_once = scripted(vec![Step::Send(b"12345678")]);
+                (read_within(&budget, in_parts, 8, IDLE).await, read_within(&budget, at_once, 8, IDLE).await)
+            };
+            let (slow, (in_parts, at_once)) = tokio::join!(slow, beside);
+            assert_eq!(slow, Ok(Bytes::from_static(b"12345678")));
+            assert_eq!(in_parts, Err(BodyError::NoRoom));
+            assert_eq!(at_once, Ok(Bytes::from_static(b"12345678")));
+            // What was taken has been given back.
+            assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
+        });
     }
 
     #[test]

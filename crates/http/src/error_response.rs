@@ -68,6 +68,10 @@ pub fn render(problem: &Problem) -> Answer {
         Problem::Body(BodyError::Closed) => {
             plain(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "the request body ended early")
         }
+        Problem::Body(BodyError::NoRoom) => {
+            let text = "the server reads too many large requests: try again";
+            later(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(1), text)
+        }
         Problem::MethodNotAllowed(endpoint) => {
             let mut answer = plain(
                 StatusCode::METHOD_NOT_ALLOWED,

@@ -27,6 +27,8 @@ pub const KEY_RETIREMENT_MARGIN_SECONDS: u64 = 3_600;
 
 /// Largest request body on the public listener, in bytes.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// All request bodies that have arrived in part, in bytes; who sends one beyond it is told to come later (S25).
+pub const UNFINISHED_BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// The longest body of an administrator's operation (S25).
 pub const ADMIN_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Largest request head (request line and header fields), in bytes.

@@ -12,6 +12,7 @@ mod frames;
 mod good_client;
 pub(crate) mod http2;
 pub(crate) mod idle_tls;
+pub(crate) mod memory;
 pub(crate) mod oversize;
 pub(crate) mod process;
 mod queues;

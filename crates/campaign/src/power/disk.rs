@@ -21,6 +21,7 @@ pub(crate) enum Operation {
     Open { path: String, creates: bool, truncates: bool },
     Write { path: String, offset: usize, bytes: Vec<u8> },
     Sync { path: String },
+    SyncFailed { path: String },
     Rename { from: String, to: String },
     Truncate { path: String, length: usize },
     Unlink { path: String },
@@ -53,6 +54,7 @@ pub(crate) fn read_journal(bytes: &[u8]) -> Result<Vec<Operation>> {
             },
             5 => Operation::Truncate { path, length: offset },
             6 => Operation::Unlink { path },
+            7 => Operation::SyncFailed { path },
             other => bail!("the journal has an operation {other}"),
         });
         rest = tail;
@@ -137,6 +139,12 @@ impl Disk {
                     for piece in std::mem::take(&mut file.pending) {
                         apply(&mut file.synced, &piece);
                     }
+                }
+            }
+            Operation::SyncFailed { path } => {
+                // The kernel says it once, and then takes what it could not write for written: it is lost with the next stop.
+                if let Some(number) = self.seen.get(path) {
+                    self.files[*number].pending.clear();
                 }
             }
             Operation::Rename { from, to } => {
@@ -265,6 +273,15 @@ mod tests {
             assert!(open.iter().any(|image| kept(image) == part), "{part}");
         }
         assert!(open.iter().all(|image| kept(image) % 512 == 0));
+    }
+
+    #[test]
+    fn what_a_failed_sync_was_to_write_down_is_lost_until_it_is_written_again() {
+        let fails = Operation::SyncFailed { path: "/d/a".to_owned() };
+        let lost = [write("/d/a", 0, &[2; 512]), fails, write("/d/a", 512, &[3; 512]), sync("/d/a")];
+        assert!(images(&lost).iter().all(|image| image["/d/a"][..1_024] == [[1; 512], [3; 512]].concat()));
+        let again = [&lost[..], &[write("/d/a", 0, &[2; 512]), sync("/d/a")]].concat();
+        assert!(images(&again).iter().all(|image| image["/d/a"][..1_024] == [[2; 512], [3; 512]].concat()));
     }
 
     #[test]

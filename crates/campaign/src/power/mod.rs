@@ -3,7 +3,7 @@
 //! A preloaded library (`preload.c`, built with the C compiler of this machine) writes down what the server does to its files; the
 //! campaign works out what a disk may have kept, and starts the server on that.
 
-mod disk;
+pub(crate) mod disk;
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -104,7 +104,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
 }
 
 /// Builds the library with the C compiler.
-fn build(place: &Path) -> Result<PathBuf> {
+pub(crate) fn build(place: &Path) -> Result<PathBuf> {
     let source = place.join("preload.c");
     let library = place.join("preload.so");
     fs::write(&source, PRELOAD).context("write the library's source")?;
@@ -121,7 +121,7 @@ fn build(place: &Path) -> Result<PathBuf> {
 }
 
 /// The files of a data directory; directories within it hold nothing that this campaign looks at.
-fn read_image(data: &Path) -> Result<Image> {
+pub(crate) fn read_image(data: &Path) -> Result<Image> {
     let mut image = Image::new();
     for entry in fs::read_dir(data).context("read the data directory")? {
         let entry = entry?;
@@ -132,7 +132,7 @@ fn read_image(data: &Path) -> Result<Image> {
     Ok(image)
 }
 
-fn write_image(data: &Path, image: &Image) -> Result<()> {
+pub(crate) fn write_image(data: &Path, image: &Image) -> Result<()> {
     fs::remove_dir_all(data).context("remove the data directory")?;
     fs::DirBuilder::new().mode(0o700).create(data).context("make the data directory")?;
     for (name, bytes) in image {

@@ -1,7 +1,9 @@
 /* Stands between a process and its files below one directory: writes down what it does to them.
  *
  * DISK_DIRECTORY  the directory, absolute; everything else passes through
- * DISK_JOURNAL    a file to which every operation that succeeded is appended, in the order in which they were done
+ * DISK_JOURNAL    a file to which every operation that succeeded is appended, in the order in which they were done; a sync that
+ *                 failed as well, for what it was to write down is in doubt from then on
+ * DISK_CONTROL    a file of 64 bytes, shared with who runs the process, that says which call is to fail next (struct control)
  *
  * One lock orders everything: this is a test, and the order is what it is about.
  */
@@ -14,13 +16,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum operation { OP_OPEN = 1, OP_WRITE, OP_SYNC, OP_RENAME, OP_TRUNCATE, OP_UNLINK };
+enum operation { OP_OPEN = 1, OP_WRITE, OP_SYNC, OP_RENAME, OP_TRUNCATE, OP_UNLINK, OP_SYNC_FAILED };
 
 #define DESCRIPTORS 4096
 static char *paths[DESCRIPTORS];
@@ -29,6 +32,20 @@ static const char *directory;
 static size_t directory_length;
 static int journal = -1;
 
+/* What is to fail, in words of eight bytes. Who runs the process writes `error` last when it arms, and first when it clears. */
+struct control {
+    int64_t error;    /* errno of the failure; SHORT_WRITE; 0: nothing is to fail */
+    int64_t kinds;    /* the operations that are meant, one bit each; OP_OPEN is an open for writing */
+    int64_t number;   /* the first call of these kinds that fails, from 1 */
+    int64_t goes_on;  /* whether all such calls after it fail too */
+    int64_t database; /* whether only the database file itself is meant, which only checkpoints write */
+    int64_t calls;    /* written here: such calls since it was armed */
+    int64_t failed;   /* written here: how many of them failed */
+    int64_t unused;
+};
+enum { SHORT_WRITE = -1 };
+static struct control *control;
+
 /* Before main, and so before there is a second thread. */
 __attribute__((constructor)) static void prepare(void) {
     directory = getenv("DISK_DIRECTORY");
@@ -36,6 +53,14 @@ __attribute__((constructor)) static void prepare(void) {
     directory_length = strlen(directory);
     const char *name = getenv("DISK_JOURNAL");
     if (name) journal = (int)syscall(SYS_openat, AT_FDCWD, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    const char *shared = getenv("DISK_CONTROL");
+    if (!shared) return;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, shared, O_RDWR | O_CLOEXEC, 0);
+    void *at = mmap(0, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    /* Faults that nobody can order prove nothing. */
+    if (at == MAP_FAILED) abort();
+    syscall(SYS_close, fd);
+    control = at;
 }
 
 static int is_ours(const char *path) {
@@ -59,6 +84,19 @@ static void note(enum operation operation, const char *path, int64_t offset, con
     if (syscall(SYS_writev, journal, parts, 3) != whole) abort();
 }
 
+/* Whether this call is to fail, and how; the lock is held. Its errno is set. */
+static int64_t fault(enum operation kind, const char *path) {
+    int64_t error = control ? __atomic_load_n(&control->error, __ATOMIC_ACQUIRE) : 0;
+    if (!error || !(control->kinds >> kind & 1)) return 0;
+    size_t length = strlen(path);
+    if (control->database && (length < 10 || strcmp(path + length - 10, "/lydian.db") != 0)) return 0;
+    control->calls++;
+    if (control->goes_on ? control->calls < control->number : control->calls != control->number) return 0;
+    control->failed++;
+    errno = error > 0 ? (int)error : 0;
+    return error;
+}
+
 static int opened(int fd, const char *path, int flags) {
     if (fd >= 0 && fd < DESCRIPTORS) {
         free(paths[fd]);
@@ -71,7 +109,8 @@ static int opened(int fd, const char *path, int flags) {
 static int open_it(int at, const char *path, int flags, mode_t mode) {
     if (!is_ours(path)) return (int)syscall(SYS_openat, at, path, flags, mode);
     pthread_mutex_lock(&lock);
-    int fd = opened((int)syscall(SYS_openat, at, path, flags, mode), path, flags);
+    int writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_CREAT);
+    int fd = writes && fault(OP_OPEN, path) ? -1 : opened((int)syscall(SYS_openat, at, path, flags, mode), path, flags);
     int saved = errno;
     pthread_mutex_unlock(&lock);
     errno = saved;
@@ -104,7 +143,9 @@ static ssize_t write_at(int fd, const void *data, size_t length, off64_t offset,
         struct stat status;
         at = fstat(fd, &status) == 0 ? status.st_size : at;
     }
-    written = moves ? syscall(SYS_write, fd, data, length) : syscall(SYS_pwrite64, fd, data, length, offset);
+    int64_t error = fault(OP_WRITE, path);
+    if (error == SHORT_WRITE) length = (length + 1) / 2;
+    if (error <= 0) written = moves ? syscall(SYS_write, fd, data, length) : syscall(SYS_pwrite64, fd, data, length, offset);
     /* Killed in between, it is a write that never reached the disk. */
     if (written > 0) note(OP_WRITE, path, at, data, (size_t)written);
     int saved = errno;
@@ -121,10 +162,11 @@ static int sync_it(int fd, long call) {
     const char *path = path_of(fd);
     if (!path) return (int)syscall(call, fd);
     pthread_mutex_lock(&lock);
-    int result = -1;
     /* What it promises is simulated: nothing waits for a real disk. */
-    result = 0;
-    note(OP_SYNC, path, 0, "", 0);
+    int result = fault(OP_SYNC, path) ? -1 : 0;
+    int error = errno;
+    note(result == 0 ? OP_SYNC : OP_SYNC_FAILED, path, 0, "", 0);
+    errno = error;
     int saved = errno;
     pthread_mutex_unlock(&lock);
     errno = saved;
@@ -139,7 +181,7 @@ static int truncate_it(int fd, off64_t length) {
     if (!path) return (int)syscall(SYS_ftruncate, fd, length);
     pthread_mutex_lock(&lock);
     int result = -1;
-    result = (int)syscall(SYS_ftruncate, fd, length);
+    if (!fault(OP_TRUNCATE, path)) result = (int)syscall(SYS_ftruncate, fd, length);
     if (result == 0) note(OP_TRUNCATE, path, length, "", 0);
     int saved = errno;
     pthread_mutex_unlock(&lock);
@@ -154,7 +196,7 @@ int rename(const char *from, const char *to) {
     if (!is_ours(from) && !is_ours(to)) return (int)syscall(SYS_rename, from, to);
     pthread_mutex_lock(&lock);
     int result = -1;
-    result = (int)syscall(SYS_rename, from, to);
+    if (!fault(OP_RENAME, from)) result = (int)syscall(SYS_rename, from, to);
     if (result == 0) note(OP_RENAME, from, 0, to, strlen(to));
     int saved = errno;
     pthread_mutex_unlock(&lock);
@@ -166,7 +208,7 @@ int unlink(const char *path) {
     if (!is_ours(path)) return (int)syscall(SYS_unlink, path);
     pthread_mutex_lock(&lock);
     int result = -1;
-    result = (int)syscall(SYS_unlink, path);
+    if (!fault(OP_UNLINK, path)) result = (int)syscall(SYS_unlink, path);
     if (result == 0) note(OP_UNLINK, path, 0, "", 0);
     int saved = errno;
     pthread_mutex_unlock(&lock);

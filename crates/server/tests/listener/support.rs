@@ -49,6 +49,7 @@ impl Responder for Scripted {
                 Ok(body) => text(StatusCode::OK, body.len().to_string()),
                 Err(BodyError::Closed) => text(StatusCode::BAD_REQUEST, "closed"),
                 Err(BodyError::Idle) => text(StatusCode::REQUEST_TIMEOUT, "idle"),
+                Err(BodyError::NoRoom) => text(StatusCode::SERVICE_UNAVAILABLE, "no room"),
                 Err(BodyError::TooLarge) => text(StatusCode::PAYLOAD_TOO_LARGE, "too large"),
             },
             "/held" => {
