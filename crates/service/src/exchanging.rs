@@ -226,10 +226,12 @@ impl Service {
             self.make_access_token(realm, client, &chosen, grant.id, Some(granter), moment, &mint).await?;
         let (mut issued, access_token, record) = made.split();
         let mut change = Change { preconditions: Vec::new(), writes: Vec::new(), at: moment.now };
+        // The rows that decide over a token stay as long as it lives.
+        let mut changed = grant.clone();
+        changed.expires_at = grant.expires_at.max(access_token.expires_at);
         let leaf = match exchange {
             Exchange::Keep => {
-                let grant = Grant { idle_expires_at: idle_end(realm, moment.now), ..grant.clone() };
-                change.writes.push(Write::PutGrant(grant));
+                changed.idle_expires_at = idle_end(realm, moment.now);
                 issued.refresh_token = Some(Secret::new(presented.to_owned()));
                 token.id
             }
@@ -249,23 +251,23 @@ impl Service {
                     successor.text.expose(),
                     &mint,
                 );
-                let rotation = Rotation {
+                changed.rotation = Rotation {
                     previous: Some(token.id),
                     rotated_at: Some(moment.now),
                     sealed_successor: sealed.filter(|_| grace > 0),
                 };
-                change.writes.push(Write::PutGrant(Grant {
-                    refresh_token: Some(successor.record.id),
-                    idle_expires_at: idle_end(realm, moment.now),
-                    rotation,
-                    ..grant.clone()
-                }));
+                changed.refresh_token = Some(successor.record.id);
+                changed.idle_expires_at = idle_end(realm, moment.now);
                 change.writes.push(Write::ReplaceRefreshToken { token: token.id, at: moment.now });
                 change.writes.push(Write::PutRefreshToken(successor.record));
                 issued.refresh_token = Some(successor.text);
                 token.id
             }
         };
+        if let Some(session) = grant.session {
+            change.writes.push(Write::ExtendSession { session, expires_at: changed.expires_at });
+        }
+        change.writes.push(Write::PutGrant(changed));
         change.preconditions.push(Precondition::CurrentRefreshToken { grant: grant.id, token: leaf });
         issued.id_token = self.id_token(
             realm,

@@ -177,7 +177,7 @@ impl Seed {
                 cut_at: Seq::ZERO,
                 refresh_token: Some(refresh_token_id),
                 idle_expires_at: now.plus_seconds(realm.realm.refresh_token_idle_seconds),
-                expires_at: refresh_expires,
+                expires_at: refresh_expires.max(token.expires_at),
                 authentication: None,
                 claims: None,
                 rotation: Rotation::default(),
