@@ -18,6 +18,7 @@ mod power;
 mod rotation;
 mod run;
 mod server;
+mod timing;
 
 use std::process::ExitCode;
 
