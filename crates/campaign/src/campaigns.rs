@@ -153,6 +153,14 @@ const CAMPAIGNS: &[Campaign] = &[
         beside_others: false,
         run: crate::hostile::slow::run,
     },
+    Campaign {
+        name: "timing",
+        what: "requests that must look alike, in random order: their times are compared; --rounds is requests of each kind",
+        gate: "8 pairs, 2,000 of each: only what is gross",
+        full: "500,000 of each",
+        beside_others: false,
+        run: crate::timing::run,
+    },
 ];
 
 /// Whether there is a campaign of this name.

@@ -19,6 +19,7 @@ mod power;
 mod rotation;
 mod run;
 mod server;
+mod timing;
 
 use std::process::ExitCode;
 
