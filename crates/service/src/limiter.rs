@@ -93,6 +93,15 @@ impl Limiter {
         self.callers.store(paid_at.len(), Ordering::Release);
     }
 
+    /// Takes back one failure that was counted before its outcome was known.
+    pub fn give_back(&self, caller: &impl Hash) {
+        let mut paid_at = self.paid_at.lock();
+        if let Some(at) = paid_at.get_mut(&self.hasher.hash_one(caller)) {
+            let interval = u64::try_from(self.interval.as_nanos()).unwrap_or(u64::MAX);
+            *at = BootInstant::from_nanoseconds(at.as_nanoseconds().saturating_sub(interval));
+        }
+    }
+
     /// Forgets the callers that have recovered.
     pub fn sweep(&self, boot_now: BootInstant) {
         if self.callers.load(Ordering::Acquire) == 0 {

@@ -56,6 +56,12 @@ impl SignInLimits {
         self.address.count(&(realm, address), now);
     }
 
+    fn give_back(&self, realm: u64, account: &str, address: IpAddr) {
+        self.account_at_address.give_back(&(realm, account, address));
+        self.account.give_back(&(realm, account));
+        self.address.give_back(&(realm, address));
+    }
+
     /// Forgets those who have recovered.
     pub fn sweep(&self, now: BootInstant) {
         [&self.account_at_address, &self.account, &self.address].into_iter().for_each(|one| one.sweep(now));
@@ -98,7 +104,6 @@ impl Service {
         presented: &SignIn<'_>,
         moment: &Moment,
     ) -> Result<SignedIn, ServiceError> {
-        let mint = self.mint(moment);
         let name = User::canonical_username(presented.username);
         let account = name.clone().unwrap_or_default();
         let realm_id = realm.realm.id.as_number();
@@ -108,6 +113,23 @@ impl Service {
             .map_err(ServiceError::TooManyRequests)?;
         // Counted before the answer is known: rivals in flight may not guess beyond the limit.
         limits.count(realm_id, &account, presented.address, moment.boot_now);
+        let signed_in = self.check_password(realm, name, presented, moment).await;
+        // Only what was wrong costs: neither who comes often nor a guess that was never looked at.
+        if !matches!(signed_in, Ok(SignedIn::No)) {
+            limits.give_back(realm_id, &account, presented.address);
+        }
+        signed_in
+    }
+
+    /// Checks name and password, and makes the session durable.
+    async fn check_password(
+        &self,
+        realm: &Arc<RealmState>,
+        name: Option<String>,
+        presented: &SignIn<'_>,
+        moment: &Moment,
+    ) -> Result<SignedIn, ServiceError> {
+        let mint = self.mint(moment);
         let user = match name {
             Some(name) => self.storage.find_user_by_name(realm.realm.id, name).await?,
             None => None,

@@ -2,7 +2,7 @@
 
 use lydian_domain::secrets::sha256;
 use lydian_primitives::base64url;
-use lydian_test_kit::fixtures::{API, Credentials, JWT_API};
+use lydian_test_kit::fixtures::{API, BARE_API, Credentials, JWT_API};
 use lydian_test_kit::{Request, TestServer};
 
 /// A confidential web application: opaque tokens at [`API`], JWTs at [`JWT_API`].
@@ -28,7 +28,8 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// Somebody else.
 pub(crate) const BOB: &str = "bob";
 
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+/// The verifier of every request.
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// Starts a server with the applications and the people.
 pub(crate) async fn start() -> TestServer {
@@ -40,7 +41,7 @@ pub(crate) async fn start() -> TestServer {
 fn document() -> String {
     let identity = r#"["openid", "profile", "email", "address", "phone", "offline_access"]"#;
     let allowed = format!(
-        "{{ {API:?} = [\"read\", \"write\", \"only-opaque\"], {JWT_API:?} = [\"read\", \"write\", \"only-jwt\"] }}"
+        "{{ {API:?} = [\"read\", \"write\", \"only-opaque\"], {JWT_API:?} = [\"read\", \"write\", \"only-jwt\"], {BARE_API:?} = [\"read\"] }}"
     );
     let grants = r#"["authorization_code", "refresh_token"]"#;
     let web = |client: Credentials, callback: &str| {
@@ -140,6 +141,11 @@ impl Ask {
     /// The same with other scopes.
     pub(crate) fn scope(self, scope: &str) -> Self {
         self.with("scope", scope)
+    }
+
+    /// The same with another nonce.
+    pub(crate) fn nonced(&self, nonce: &str) -> Self {
+        self.clone().with("nonce", nonce)
     }
 
     /// The same for this API.
