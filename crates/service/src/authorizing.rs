@@ -12,7 +12,7 @@ use lydian_domain::{
     AuthorizationCode, Client, Consent, Grant, GrantId, Refusal, Rotation, User, token_string,
 };
 use lydian_oauth_types::{Form, ScopeSet};
-use lydian_primitives::{Secret, Timestamp, base64url};
+use lydian_primitives::{Secret, Timestamp, base64url, limits};
 use lydian_revocation::Seq;
 use lydian_storage::{Change, Unavailable, Write};
 use serde::{Deserialize, Serialize};
@@ -251,19 +251,25 @@ impl Service {
                     .await?;
                 Ok(Step::Return(request.return_to.clone(), Ok(code)))
             }
-            (Next::Consent, Some(_)) => Ok(Step::Consent {
-                application,
-                api: chosen.api.map(|api| (api.audience.clone(), api.name.clone())),
-                scope: chosen.scope.clone(),
-                ui_locales,
-                flow: self.carry(realm, flow, browser.mark, moment),
-            }),
-            _ => Ok(Step::SignIn {
-                application,
-                login_hint: request.login_hint.clone(),
-                ui_locales,
-                flow: self.carry(realm, flow, browser.mark, moment),
-            }),
+            (next, _) => {
+                let (return_to, login_hint) = (request.return_to.clone(), request.login_hint.clone());
+                let flow = self.carry(realm, flow, browser.mark, moment);
+                // Better now than after the person has typed a password: the address of the next page would be refused.
+                if flow.len() > limits::CARRIED_REQUEST_BYTES_MAX {
+                    return Ok(Step::Return(return_to, Err(Refusal::RequestTooLong)));
+                }
+                let is_known = browser.recognised.is_some();
+                Ok(match next {
+                    Next::Consent if is_known => Step::Consent {
+                        application,
+                        api: chosen.api.map(|api| (api.audience.clone(), api.name.clone())),
+                        scope: chosen.scope.clone(),
+                        ui_locales,
+                        flow,
+                    },
+                    _ => Step::SignIn { application, login_hint, ui_locales, flow },
+                })
+            }
         }
     }
 

@@ -1,7 +1,6 @@
 //! A person signs in, agrees, and the application gets its tokens: both kinds of client, both forms of token.
 
-use lydian_test_kit::Request;
-use lydian_test_kit::fixtures::{API, API_CLIENT, AUDITOR, ISSUER, JWT_API, JWT_API_CLIENT};
+use lydian_test_kit::fixtures::{API, API_CLIENT, AUDITOR, ISSUER};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, text};

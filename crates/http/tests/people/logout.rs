@@ -35,7 +35,8 @@ pub(crate) async fn log_out(server: &TestServer, browser: &mut Browser) {
 pub(crate) async fn is_signed_in(server: &TestServer, browser: &mut Browser) -> bool {
     let returned = browser.ask(server, &Ask::web().scope("openid").with("prompt", "none")).await.unwrap_err();
     match returned.parameters.get("error").map(String::as_str) {
-        None => true,
+        // Who is known and has not agreed is known all the same.
+        None | Some("consent_required") => true,
         Some("login_required") => false,
         Some(other) => panic!("{other}"),
     }

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
-// mod authorize;
+mod authorize;
 mod browser;
 mod codes;
 mod dead;
@@ -11,8 +11,8 @@ mod happy;
 mod html;
 mod identity;
 mod logout;
-// mod markup;
-// mod oidc;
+mod markup;
+mod oidc;
 mod refreshing;
-// mod sessions;
+mod sessions;
 mod sign_in;
