@@ -147,6 +147,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_given_back_costs_nothing_and_the_rest_stays() {
+        let limiter = failed(3, 1_000);
+        limiter.give_back(&"caller");
+        assert!(limiter.check(&"caller", at(1_000)).is_ok());
+        limiter.count(&"caller", at(1_000));
+        assert!(limiter.check(&"caller", at(1_000)).is_err());
+        limiter.give_back(&"other");
+        assert!(limiter.check(&"caller", at(1_000)).is_err());
+    }
+
+    #[test]
     fn who_has_recovered_is_forgotten() {
         let limiter = failed(3, 1_000);
         limiter.sweep(at(1_200));

@@ -26,6 +26,8 @@ pub(crate) struct Browser {
 /// A form of a page.
 #[derive(Clone, Debug)]
 pub(crate) struct Form {
+    /// The path of its page.
+    at: String,
     pub(crate) action: String,
     pub(crate) method: String,
     /// Inputs by name, hidden ones among them.
@@ -54,7 +56,7 @@ impl Form {
     #[track_caller]
     pub(crate) fn press(&self, button: &str) -> Request {
         assert_eq!(self.method, "post", "{self:?}");
-        let address = Url::parse(&format!("{ORIGIN}/oauth2/x")).unwrap().join(&self.action).unwrap();
+        let address = beside(&self.at, &self.action);
         let mut request = Request::post(&path_of(&address)).header("origin", ORIGIN);
         for (name, value) in &self.inputs {
             request = request.parameter(name, value);
@@ -68,6 +70,8 @@ impl Form {
 /// An answer as a browser shows it.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
+    /// Its path.
+    at: String,
     pub(crate) reply: Reply,
     pub(crate) title: String,
     /// All that a person can read.
@@ -80,7 +84,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    fn read(reply: Reply) -> Self {
+    fn read(reply: Reply, at: &str) -> Self {
         let elements = parse(&reply.text());
         let first = |is_it: fn(&Element) -> bool| elements.iter().find(|element| is_it(element));
         let text = |found: Option<&Element>| found.map(|element| element.text.clone());
@@ -89,6 +93,7 @@ impl Page {
             elements[range].iter().filter(move |element| element.name == name).cloned().collect::<Vec<_>>()
         };
         let forms = elements.iter().filter(|element| element.name == "form").map(|form| Form {
+            at: at.to_owned(),
             action: form.get("action"),
             method: form.get("method"),
             inputs: within(form, "input")
@@ -101,6 +106,7 @@ impl Page {
                 .collect(),
         });
         Self {
+            at: at.to_owned(),
             title: text(first(|element| element.name == "title")).unwrap_or_default(),
             text: text(first(|element| element.name == "body")).unwrap_or_default(),
             problem: text(first(|element| element.get("id") == "problem" || element.get("role") == "alert")),
@@ -178,8 +184,18 @@ impl Returned {
     /// Asserts that a refusal came back, with the state and the issuer.
     #[track_caller]
     pub(crate) fn refused(&self, error: &str) {
-        assert_eq!(self.get("error"), error, "{self:?}");
-        assert_eq!(self.get("iss"), lydian_test_kit::fixtures::ISSUER);
+        self.refused_by(lydian_test_kit::fixtures::ISSUER, error);
+    }
+
+    /// The same in another realm than the default one.
+    #[track_caller]
+    pub(crate) fn refused_in(&self, realm: &str, error: &str) {
+        self.refused_by(&format!("{}/t/{realm}", lydian_test_kit::fixtures::ISSUER), error);
+    }
+
+    #[track_caller]
+    fn refused_by(&self, issuer: &str, error: &str) {
+        assert_eq!((self.get("error"), self.get("iss")), (error, issuer), "{self:?}");
         assert_eq!(self.get("state"), "a state");
         assert!(!self.parameters.contains_key("code"), "{self:?}");
     }
@@ -206,7 +222,7 @@ impl Browser {
         for cookie in reply.headers("set-cookie") {
             self.take(cookie);
         }
-        let page = Page::read(reply);
+        let page = Page::read(reply, request.path());
         check(&page, &request);
         page
     }
@@ -237,9 +253,8 @@ impl Browser {
             let Some(location) = page.location() else {
                 return Ok(page);
             };
-            let base = Url::parse(&format!("{ORIGIN}/oauth2/x")).unwrap();
-            let address = base.join(location).unwrap();
-            if address.origin() != base.origin() {
+            let address = beside(&page.at, location);
+            if address.origin().ascii_serialization() != ORIGIN {
                 return Err(Returned::of(location));
             }
             page = self.send(server, Request::of("GET", &path_of(&address))).await;
@@ -312,6 +327,11 @@ impl Browser {
 #[track_caller]
 pub(crate) fn text<'a>(members: &'a serde_json::Value, name: &str) -> &'a str {
     members[name].as_str().unwrap_or_else(|| panic!("no {name} in {members}"))
+}
+
+/// The address that a page at this path names.
+fn beside(at: &str, reference: &str) -> Url {
+    Url::parse(&format!("{ORIGIN}{at}")).unwrap().join(reference).unwrap()
 }
 
 fn path_of(address: &Url) -> String {

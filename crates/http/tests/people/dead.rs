@@ -1,7 +1,7 @@
 //! What ends tokens between two uses: each is dead at introspection, at UserInfo and at refresh, and the explanation names the cause.
 
 use lydian_service::administration::records::{Kind, RecordName};
-use lydian_test_kit::fixtures::{API, AUDITOR, BARE_API, JWT_API};
+use lydian_test_kit::fixtures::{API, AUDITOR, BARE_API, ISSUER, JWT_API};
 use lydian_test_kit::{Request, TestServer};
 use serde_json::Value;
 
@@ -132,4 +132,36 @@ async fn what_the_client_revokes_is_dead_and_explained() {
     // The session goes on, and with it the next sign-in without a page.
     let next = browser.ask(&server, &Ask::web()).await.unwrap_err().code();
     assert_eq!(server.send(Ask::web().redeem(&next)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_realm_that_is_disabled_answers_nobody_and_what_was_minted_before_stays_dead() {
+    let server = start().await;
+    server.apply(&crate::fixtures::acme()).await;
+    let ask = Ask::spa().in_realm("acme").scope("openid");
+    let mut browser = Browser::default();
+    let tokens = browser.tokens(&server, &ask).await;
+    let code = browser.code(&server, &ask).await;
+    let userinfo = || Request::of("GET", "/t/acme/oauth2/userinfo").bearer(text(&tokens, "access_token"));
+    assert_eq!(server.send(userinfo()).await.status, 200);
+    let acme = lydian_domain::RealmName::parse("acme").unwrap();
+    server.apply("[[realm]]\nname = \"acme\"\nenabled = false\n").await;
+    for request in [userinfo(), ask.get(), ask.redeem(&code), ask.refresh(text(&tokens, "refresh_token"))] {
+        assert_eq!(server.send(request).await.status, 404);
+    }
+    for kind in ["access_token", "refresh_token"] {
+        let told = server.service.explain(Some(&acme), text(&tokens, kind), None).await.unwrap();
+        assert!(!told.active && ["cut_realm", "realm_disabled"].contains(&told.reason.as_str()), "{told:?}");
+    }
+    server.apply("[[realm]]\nname = \"acme\"\nenabled = true\n").await;
+    server.send(userinfo()).await.refused(401, "invalid_token");
+    server.send(ask.redeem(&code)).await.refused(400, "invalid_grant");
+    server.send(ask.refresh(text(&tokens, "refresh_token"))).await.refused(400, "invalid_grant");
+    browser
+        .ask(&server, &ask.clone().with("prompt", "none"))
+        .await
+        .unwrap_err()
+        .refused_in("acme", "login_required");
+    let anew = browser.tokens(&server, &ask).await;
+    assert_eq!(crate::identity::claims_of(text(&anew, "id_token"))["iss"], format!("{ISSUER}/t/acme"));
 }

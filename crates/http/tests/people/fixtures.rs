@@ -88,6 +88,8 @@ roles = ["reader"]
 /// An authorization request, as a test changes it.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
+    /// What stands before the paths of the realm.
+    prefix: String,
     client_id: String,
     redirect_uri: String,
     parameters: Vec<(String, String)>,
@@ -118,7 +120,13 @@ impl Ask {
             ("code_challenge_method", "S256"),
         ];
         let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Self { client_id: client_id.to_owned(), redirect_uri: redirect_uri.to_owned(), parameters }
+        let prefix = String::new();
+        Self { prefix, client_id: client_id.to_owned(), redirect_uri: redirect_uri.to_owned(), parameters }
+    }
+
+    /// The same in another realm.
+    pub(crate) fn in_realm(self, realm: &str) -> Self {
+        Self { prefix: format!("/t/{realm}"), ..self }
     }
 
     /// The same with this parameter, instead of the one of the same name.
@@ -155,12 +163,12 @@ impl Ask {
 
     /// The request as a browser gets it.
     pub(crate) fn get(&self) -> Request {
-        Request::of("GET", &format!("/oauth2/authorize?{}", self.query()))
+        Request::of("GET", &format!("{}/oauth2/authorize?{}", self.prefix, self.query()))
     }
 
     /// The request as a form.
     pub(crate) fn post(&self) -> Request {
-        Request::post("/oauth2/authorize").body(self.query())
+        Request::post(&format!("{}/oauth2/authorize", self.prefix)).body(self.query())
     }
 
     fn query(&self) -> String {
@@ -175,7 +183,7 @@ impl Ask {
 
     /// The same with another redirect address or verifier; an empty one is left out.
     pub(crate) fn redeem_with(&self, code: &str, redirect_uri: &str, verifier: &str) -> Request {
-        let mut request = as_client(Request::post("/oauth2/token"), &self.client_id)
+        let mut request = as_client(Request::post(&format!("{}/oauth2/token", self.prefix)), &self.client_id)
             .parameter("grant_type", "authorization_code")
             .parameter("code", code);
         for (name, value) in [("redirect_uri", redirect_uri), ("code_verifier", verifier)] {
@@ -188,10 +196,19 @@ impl Ask {
 
     /// The request of this client to exchange a refresh token.
     pub(crate) fn refresh(&self, refresh_token: &str) -> Request {
-        as_client(Request::post("/oauth2/token"), &self.client_id)
+        as_client(Request::post(&format!("{}/oauth2/token", self.prefix)), &self.client_id)
             .parameter("grant_type", "refresh_token")
             .parameter("refresh_token", refresh_token)
     }
+}
+
+/// A public client, and Alice, in the realm `acme`.
+pub(crate) fn acme() -> String {
+    format!(
+        "[[client]]\nrealm = \"acme\"\nclient_id = {SPA:?}\nauth_methods = [\"none\"]\nissuer_scopes = [\"openid\"]\n\
+         grant_types = [\"authorization_code\", \"refresh_token\"]\nredirect_uris = [{SPA_CALLBACK:?}]\n\
+         [[user]]\nrealm = \"acme\"\nusername = {ALICE:?}\npassword = {PASSWORD:?}\n"
+    )
 }
 
 /// Authenticates as this client: by Basic, or by name alone where there is no secret.

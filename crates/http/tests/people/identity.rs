@@ -21,9 +21,17 @@ pub(crate) fn verified(server: &TestServer, token: &str) -> (Value, Value) {
     let realm = server.realm(None);
     let entry = realm.key_by_kid(compact.header().kid().unwrap()).unwrap();
     compact.verify(entry.key.verifying_key()).unwrap();
-    let read = |part: &str| serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
-    let mut parts = token.split('.');
-    (read(parts.next().unwrap()), read(parts.next().unwrap()))
+    (part_of(token, 0), claims_of(token))
+}
+
+/// The claims of a JWT, whoever signed it.
+pub(crate) fn claims_of(token: &str) -> Value {
+    part_of(token, 1)
+}
+
+fn part_of(token: &str, number: usize) -> Value {
+    let part = token.split('.').nth(number).unwrap();
+    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
 fn names(members: &Value) -> Vec<&str> {
