@@ -26,6 +26,14 @@ pub(crate) const COULD_NOT_RUN: &str = "COULD NOT RUN";
 /// All campaigns, in alphabetical order.
 const CAMPAIGNS: &[Campaign] = &[
     Campaign {
+        name: "codes",
+        what: "32 redeem one code at once, 16 exchange one refresh token; --rounds is codes",
+        gate: "50 codes, 10 families",
+        full: "1,000 codes, 200 families",
+        beside_others: true,
+        run: crate::codes::run,
+    },
+    Campaign {
         name: "crash",
         what: "kill -9 at random under clients and an administrator; an auditor replays their journal",
         gate: "200 kills",

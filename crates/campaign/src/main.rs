@@ -6,6 +6,7 @@
 
 mod campaigns;
 mod client;
+mod codes;
 mod crash;
 mod disk_full;
 mod failing_disk;

@@ -121,6 +121,8 @@ pub enum Refusal {
     RefreshTokenReused,
     /// Request objects are not offered (OpenID Connect Core §6.1).
     RequestObjectUnsupported,
+    /// The request is longer than what a browser carries from page to page.
+    RequestTooLong,
     /// References to requests are not offered (OpenID Connect Core §6.2).
     RequestUriUnsupported,
     /// Two different resources for one token (RFC 8707 §2).
@@ -161,7 +163,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant.
-    pub const ALL: [Self; 75] = [
+    pub const ALL: [Self; 76] = [
         Self::AccessDenied,
         Self::AuthenticationMethodsMixed,
         Self::AuthenticationSchemeUnknown,
@@ -219,6 +221,7 @@ impl Refusal {
         Self::RefreshTokenMissing,
         Self::RefreshTokenReused,
         Self::RequestObjectUnsupported,
+        Self::RequestTooLong,
         Self::RequestUriUnsupported,
         Self::ResourceAmbiguous,
         Self::ResourceMalformed,
@@ -288,6 +291,7 @@ impl Refusal {
             | Self::RedirectUriMissing
             | Self::RedirectUriUnregistered
             | Self::RefreshTokenMissing
+            | Self::RequestTooLong
             | Self::ResponseModeUnsupported
             | Self::ResponseTypeMissing
             | Self::StateTooLong
@@ -386,6 +390,7 @@ impl Refusal {
             Self::RefreshTokenInvalid | Self::RefreshTokenReused => "the refresh token is not valid here",
             Self::RefreshTokenMissing => "the parameter refresh_token is missing",
             Self::RequestObjectUnsupported => "request objects are not offered",
+            Self::RequestTooLong => "the request is too long",
             Self::RequestUriUnsupported => "references to requests are not offered",
             Self::ResponseModeUnsupported => "the response_mode is query or form_post",
             Self::ResponseTypeMissing => "the parameter response_type is missing",

@@ -53,6 +53,8 @@ pub const RESOURCES_MAX: usize = 8;
 pub const STATE_BYTES_MAX: usize = 4_096;
 /// Longest `nonce` that is kept, in bytes.
 pub const NONCE_BYTES_MAX: usize = 512;
+/// The longest authorization request that a browser carries from page to page, sealed: it stands in an address, beside cookies.
+pub const CARRIED_REQUEST_BYTES_MAX: usize = 12 * 1024;
 /// Longest redirect address, in bytes.
 pub const REDIRECT_URI_BYTES_MAX: usize = 2_048;
 /// Longest password that is looked at, in bytes (S9).

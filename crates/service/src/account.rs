@@ -217,8 +217,11 @@ impl Service {
         let user = &recognised.user;
         self.admit_guess(realm, &user.username, address, moment)?;
         let mint = self.mint(moment);
-        let verdict = self.passwords.verify(user.password.as_ref(), change.current, &mint).await?;
-        if verdict == Verdict::Wrong {
+        let verdict = self.passwords.verify(user.password.as_ref(), change.current, &mint).await;
+        if !matches!(verdict, Ok(Verdict::Wrong)) {
+            self.forgive_guess(realm, &user.username, address);
+        }
+        if verdict? == Verdict::Wrong {
             return Ok(Err(PasswordFault::CurrentWrong));
         }
         if change.new.expose() == change.current.expose() {

@@ -14,7 +14,7 @@ use lydian_domain::{
     Api, AuthorizationCode, Client, Consent, Grant, GrantId, Refusal, Rotation, User, token_string,
 };
 use lydian_oauth_types::{Form, ScopeSet};
-use lydian_primitives::{Secret, Timestamp, base64url};
+use lydian_primitives::{Secret, Timestamp, base64url, limits};
 use lydian_revocation::Seq;
 use lydian_storage::{ApplyError, Change, Conflict, Precondition, Unavailable, Write};
 use serde::{Deserialize, Serialize};
@@ -206,6 +206,9 @@ impl Service {
         let plain = serde_json::to_vec(&PushedRequest { request, expires_at })
             .expect("strings, numbers and lists always serialise");
         let sealed = realm.secrets.seal_carried(&pushed_label(client), &plain, &self.mint(moment));
+        if sealed.len() > limits::CARRIED_REQUEST_BYTES_MAX {
+            return Err(Refusal::RequestTooLong.into());
+        }
         Ok(format!("{PUSHED_PREFIX}{sealed}"))
     }
 
@@ -386,12 +389,15 @@ impl Service {
                     flow: self.carry(realm, Flow { shown, ..flow }, browser.mark, moment),
                 })
             }
-            _ => Ok(Step::SignIn {
-                application,
-                login_hint: request.login_hint.clone(),
-                ui_locales,
-                flow: self.carry(realm, flow, browser.mark, moment),
-            }),
+            (_, _) => {
+                let (return_to, login_hint) = (request.return_to.clone(), request.login_hint.clone());
+                let flow = self.carry(realm, flow, browser.mark, moment);
+                // Better now than after the person has typed a password: the address of the next page would be refused.
+                if flow.len() > limits::CARRIED_REQUEST_BYTES_MAX {
+                    return Ok(Step::Return(return_to, Err(Refusal::RequestTooLong)));
+                }
+                Ok(Step::SignIn { application, login_hint, ui_locales, flow })
+            }
         }
     }
 

@@ -93,6 +93,15 @@ impl Limiter {
         self.callers.store(paid_at.len(), Ordering::Release);
     }
 
+    /// Takes back one failure that was counted before its outcome was known.
+    pub fn give_back(&self, caller: &impl Hash) {
+        let mut paid_at = self.paid_at.lock();
+        if let Some(at) = paid_at.get_mut(&self.hasher.hash_one(caller)) {
+            let interval = u64::try_from(self.interval.as_nanos()).unwrap_or(u64::MAX);
+            *at = BootInstant::from_nanoseconds(at.as_nanoseconds().saturating_sub(interval));
+        }
+    }
+
     /// Forgets the callers that have recovered.
     pub fn sweep(&self, boot_now: BootInstant) {
         if self.callers.load(Ordering::Acquire) == 0 {
@@ -135,6 +144,17 @@ mod tests {
         assert!(limiter.check(&"caller", at(1_100)).is_ok());
         let flooded = failed(50, 1_000);
         assert!(flooded.check(&"caller", at(1_000 + 50 * 100)).is_ok());
+    }
+
+    #[test]
+    fn what_is_given_back_costs_nothing_and_the_rest_stays() {
+        let limiter = failed(3, 1_000);
+        limiter.give_back(&"caller");
+        assert!(limiter.check(&"caller", at(1_000)).is_ok());
+        limiter.count(&"caller", at(1_000));
+        assert!(limiter.check(&"caller", at(1_000)).is_err());
+        limiter.give_back(&"other");
+        assert!(limiter.check(&"caller", at(1_000)).is_err());
     }
 
     #[test]

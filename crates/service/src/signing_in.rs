@@ -56,6 +56,12 @@ impl SignInLimits {
         self.address.count(&(realm, address), now);
     }
 
+    fn give_back(&self, realm: u64, account: &str, address: IpAddr) {
+        self.account_at_address.give_back(&(realm, account, address));
+        self.account.give_back(&(realm, account));
+        self.address.give_back(&(realm, address));
+    }
+
     /// Forgets those who have recovered.
     pub fn sweep(&self, now: BootInstant) {
         [&self.account_at_address, &self.account, &self.address].into_iter().for_each(|one| one.sweep(now));
@@ -87,8 +93,12 @@ pub enum SignedIn {
 }
 
 impl Service {
-    /// Lets a password be tried, and counts it. It is counted before it is known to be wrong: rivals in flight may not guess beyond the
-    /// limit. Who signs in rightly more often than the limit allows waits as well.
+    /// Takes back what a guess cost that was right, or never looked at.
+    pub(crate) fn forgive_guess(&self, realm: &RealmState, account: &str, address: IpAddr) {
+        self.sign_in_limits.give_back(realm.realm.id.as_number(), account, address);
+    }
+
+    /// Lets a password be tried, and counts it before it is known to be wrong: rivals in flight may not guess beyond the limit.
     pub(crate) fn admit_guess(
         &self,
         realm: &RealmState,
@@ -114,9 +124,26 @@ impl Service {
         presented: &SignIn<'_>,
         moment: &Moment,
     ) -> Result<SignedIn, ServiceError> {
-        let mint = self.mint(moment);
         let name = User::canonical_username(presented.username);
-        self.admit_guess(realm, name.as_deref().unwrap_or_default(), presented.address, moment)?;
+        let account = name.clone().unwrap_or_default();
+        self.admit_guess(realm, &account, presented.address, moment)?;
+        let signed_in = self.check_password(realm, name, presented, moment).await;
+        // Only what was wrong costs: neither who comes often nor a guess that was never looked at.
+        if !matches!(signed_in, Ok(SignedIn::No)) {
+            self.forgive_guess(realm, &account, presented.address);
+        }
+        signed_in
+    }
+
+    /// Checks name and password, and makes the session durable.
+    async fn check_password(
+        &self,
+        realm: &Arc<RealmState>,
+        name: Option<String>,
+        presented: &SignIn<'_>,
+        moment: &Moment,
+    ) -> Result<SignedIn, ServiceError> {
+        let mint = self.mint(moment);
         let user = match name {
             Some(name) => self.storage.find_user_by_name(realm.realm.id, name).await?,
             None => None,

@@ -1,11 +1,11 @@
 //! A small HTTP/1.1 client: it sends exactly what a test says, and checks what every answer must have.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 
 /// A request, as a test builds it.
 #[derive(Clone, Debug)]
@@ -16,6 +16,7 @@ pub struct Request {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     form_type: bool,
+    source: Ipv4Addr,
 }
 
 impl Request {
@@ -28,6 +29,7 @@ impl Request {
             headers: Vec::new(),
             body: Vec::new(),
             form_type: true,
+            source: Ipv4Addr::LOCALHOST,
         }
     }
 
@@ -47,6 +49,13 @@ impl Request {
     #[must_use]
     pub fn host(mut self, host: &str) -> Self {
         host.clone_into(&mut self.host);
+        self
+    }
+
+    /// Comes from another address of this machine than 127.0.0.1.
+    #[must_use]
+    pub fn source(mut self, source: Ipv4Addr) -> Self {
+        self.source = source;
         self
     }
 
@@ -106,14 +115,28 @@ impl Request {
 
     /// Sends the request on a connection of its own, and checks what every answer must have.
     pub async fn send(&self, address: SocketAddr) -> Reply {
-        let mut stream = TcpStream::connect(address).await.expect("the server listens");
+        let reply = self.send_unchecked(address).await;
+        reply.check(&self.path);
+        reply
+    }
+
+    /// The same without the checks: pages for people have rules of their own.
+    pub async fn send_unchecked(&self, address: SocketAddr) -> Reply {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        if self.source != Ipv4Addr::LOCALHOST {
+            socket.bind(SocketAddr::from((self.source, 0))).expect("an address of this machine");
+        }
+        let mut stream = socket.connect(address).await.expect("the server listens");
         // The server may answer and close before it has read everything: that is its right.
         let _ = stream.write_all(&self.bytes()).await;
         let mut received = Vec::new();
         let _ = stream.read_to_end(&mut received).await;
-        let reply = Reply::parse(&received);
-        reply.check(&self.path);
-        reply
+        Reply::parse(&received)
+    }
+
+    /// The path, with its query.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::{HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body::Body;
@@ -151,14 +152,12 @@ impl PersonRequest<'_> {
         let signed_in = match self.service.sign_in(&self.realm, &presented, &self.moment).await {
             Ok(signed_in) => signed_in,
             Err(ServiceError::TooManyRequests(wait)) => {
-                let problem = SignInProblem::TooManyAttempts { wait_seconds: wait.as_secs() + 1 };
-                return Ok(self.sign_in_again(
-                    flow.as_ref(),
-                    carried,
-                    username,
-                    problem,
-                    StatusCode::TOO_MANY_REQUESTS,
-                ));
+                let wait_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                let problem = SignInProblem::TooManyAttempts { wait_seconds };
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                let mut answer = self.sign_in_again(flow.as_ref(), carried, username, problem, status);
+                answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait_seconds));
+                return Ok(answer);
             }
             Err(error) => return Err(error),
         };
