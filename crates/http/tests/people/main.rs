@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+mod account;
 mod authorize;
 mod browser;
 mod codes;
 mod dead;
+mod devices;
 mod fixtures;
 mod happy;
 mod html;
@@ -13,6 +15,7 @@ mod identity;
 mod logout;
 mod markup;
 mod oidc;
+mod pushed;
 mod refreshing;
 mod sessions;
 mod sign_in;
