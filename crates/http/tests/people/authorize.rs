@@ -9,7 +9,7 @@ use crate::fixtures::{ALICE, Ask, LOOPBACK_CALLBACK, PASSWORD, SPA, WEB_CALLBACK
 const UNREGISTERED: &str = "The address to return to is not registered for this application.";
 
 #[tokio::test]
-async fn nobody_is_sent_to_an_address_that_is_not_registered_byte_by_byte() {
+async fn oau_09_oau_10_oau_11_nobody_is_sent_to_an_address_that_is_not_registered_byte_by_byte() {
     let server = start().await;
     let mut browser = Browser::default();
     // Signed in and agreed: nothing but the address stands between the request and a code.
@@ -106,7 +106,8 @@ async fn an_application_of_this_machine_may_choose_its_port_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_beyond_the_address_goes_back_to_the_client_with_state_and_issuer() {
+async fn oau_08_oau_18_r_05_res_02_what_is_wrong_beyond_the_address_goes_back_to_the_client_with_state_and_issuer()
+ {
     let server = start().await;
     let (mut stranger, mut person) = (Browser::default(), Browser::default());
     person.code(&server, &Ask::web()).await;
@@ -212,7 +213,7 @@ async fn who_agreed_to_less_is_asked_for_the_rest_and_remembered_for_each_client
 }
 
 #[tokio::test]
-async fn a_state_of_4096_and_a_nonce_of_512_characters_come_back_whole() {
+async fn oau_17_a_state_of_4096_and_a_nonce_of_512_characters_come_back_whole() {
     let server = start().await;
     let printable: String = (0x20..0x7f_u8).map(char::from).cycle().take(4_096).collect();
     let nonce = "n".repeat(512);

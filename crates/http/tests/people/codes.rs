@@ -50,7 +50,7 @@ async fn alive(server: &TestServer, tokens: &serde_json::Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_who_redeem_one_code_at_once_exactly_one_succeeds_and_a_second_use_kills() {
+async fn oau_16_of_many_who_redeem_one_code_at_once_exactly_one_succeeds_and_a_second_use_kills() {
     let codes: usize = std::env::var("LYDIAN_CODES").map_or(24, |text| text.parse().unwrap());
     let server = start().await;
     let mut browser = Browser::default();
@@ -94,7 +94,7 @@ async fn of_many_who_redeem_one_code_at_once_exactly_one_succeeds_and_a_second_u
 }
 
 #[tokio::test]
-async fn a_second_use_kills_what_came_of_the_first_however_late_it_comes() {
+async fn oau_15_a_second_use_kills_what_came_of_the_first_however_late_it_comes() {
     let server = start().await;
     let mut browser = Browser::default();
     for (later, resource) in [(0, API), (30, API), (3_000, API), (30, lydian_test_kit::fixtures::JWT_API)] {
@@ -113,7 +113,7 @@ async fn a_second_use_kills_what_came_of_the_first_however_late_it_comes() {
 }
 
 #[tokio::test]
-async fn nobody_else_and_no_mistake_uses_a_code_up() {
+async fn oau_14_oau_19_nobody_else_and_no_mistake_uses_a_code_up() {
     let server = start().await;
     let mut browser = Browser::default();
     let ask = Ask::web();
@@ -180,7 +180,7 @@ async fn all_refusals_of_a_code_are_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn a_code_dies_in_the_second_in_which_it_expires() {
+async fn oau_14_a_code_dies_in_the_second_in_which_it_expires() {
     let server = start().await;
     let mut browser = Browser::default();
     let ask = Ask::web();

@@ -25,7 +25,7 @@ async fn check(what: &str, server: &TestServer, tokens: &Value, reasons: [&str; 
 }
 
 #[tokio::test]
-async fn what_an_administrator_changes_ends_the_tokens_and_is_named_as_the_cause() {
+async fn oau_26_what_an_administrator_changes_ends_the_tokens_and_is_named_as_the_cause() {
     let invalid_grant = (400, "invalid_grant");
     let user = |change: &str| format!("[[user]]\nusername = {ALICE:?}\n{change}\n");
     for (what, document, reasons, refusal) in [
@@ -82,7 +82,7 @@ async fn a_profile_without_other_rights_ends_nothing() {
 }
 
 #[tokio::test]
-async fn a_logout_ends_what_belongs_to_the_session_and_not_what_was_granted_beyond_it() {
+async fn oau_26_a_logout_ends_what_belongs_to_the_session_and_not_what_was_granted_beyond_it() {
     let server = start().await;
     let mut browser = Browser::default();
     let mut within = Vec::new();

@@ -159,7 +159,7 @@ async fn oidc_an_acr_value_that_is_offered_comes_back_in_the_id_token() {
 }
 
 #[tokio::test]
-async fn oidc_the_authorization_endpoint_accepts_post() {
+async fn oau_07_oidc_the_authorization_endpoint_accepts_post() {
     let server = start().await;
     let mut browser = Browser::default();
     let page = browser.send(&server, Ask::web().post()).await;

@@ -34,7 +34,7 @@ fn refresh_token(members: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_family_has_one_living_leaf_however_many_exchange_at_once() {
+async fn r_04_a_family_has_one_living_leaf_however_many_exchange_at_once() {
     let families: usize = std::env::var("LYDIAN_FAMILIES").map_or(4, |text| text.parse().unwrap());
     let server = start().await;
     let mut browser = Browser::default();
@@ -89,7 +89,7 @@ async fn a_family_has_one_living_leaf_however_many_exchange_at_once() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_can_be_asked_for_again_within_the_window() {
+async fn r_04_a_lost_answer_can_be_asked_for_again_within_the_window() {
     let server = start().await;
     let mut browser = Browser::default();
     for (later, survives) in
@@ -196,7 +196,7 @@ async fn a_client_whose_tokens_are_not_replaced_keeps_its_refresh_token() {
 }
 
 #[tokio::test]
-async fn a_refresh_may_ask_for_less_and_never_for_more() {
+async fn oau_24_oau_25_a_refresh_may_ask_for_less_and_never_for_more() {
     let server = start().await;
     let ask = Ask::web().scope("openid read");
     let first = Browser::default().tokens(&server, &ask).await;
@@ -223,7 +223,7 @@ async fn a_refresh_may_ask_for_less_and_never_for_more() {
 }
 
 #[tokio::test]
-async fn the_refresh_token_of_another_client_is_refused_and_harms_nobody() {
+async fn oau_24_the_refresh_token_of_another_client_is_refused_and_harms_nobody() {
     let server = start().await;
     let mut browser = Browser::default();
     let (ask, other, spa) = (Ask::web(), Ask::of(OTHER_WEB.client_id, WEB_CALLBACK), Ask::spa());
@@ -249,7 +249,7 @@ async fn the_refresh_token_of_another_client_is_refused_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_dies_of_idleness_and_of_age() {
+async fn oau_26_a_refresh_token_dies_of_idleness_and_of_age() {
     const DAY: u64 = 86_400;
     let server = start().await;
     let mut browser = Browser::default();

@@ -23,7 +23,7 @@ async fn consent_form(server: &TestServer, browser: &mut Browser) -> Form {
 }
 
 #[tokio::test]
-async fn a_form_is_taken_from_the_browser_for_which_it_was_made_and_from_our_own_pages_alone() {
+async fn oau_27_a_form_is_taken_from_the_browser_for_which_it_was_made_and_from_our_own_pages_alone() {
     let server = start().await;
     let (mut victim, mut attacker) = (Browser::default(), Browser::default());
     let of_attacker = sign_in_form(&server, &mut attacker).await;
@@ -255,4 +255,36 @@ async fn a_session_of_one_realm_is_none_in_another() {
         .parameter("redirect_uri", crate::fixtures::WEB_CALLBACK)
         .parameter("code_verifier", crate::fixtures::VERIFIER);
     server.send(redeem).await.refused(400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn gen_13_each_page_forbids_framing_referrers_and_foreign_content() {
+    let server = start().await;
+    let mut browser = Browser::default();
+    let sign_in = browser.ask(&server, &Ask::web()).await.unwrap();
+    let consent = browser.sign_in(&server, &sign_in, ALICE, PASSWORD).await.unwrap();
+    let log_out = browser.send(&server, Request::of("GET", "/oauth2/logout")).await;
+    let error = browser.send(&server, Request::of("GET", "/oauth2/authorize")).await;
+    let farewell = Browser::default().send(&server, Request::of("GET", "/oauth2/logout")).await;
+    let redirect = browser.send(&server, consent.form("deny").press("deny")).await;
+    for (page, target) in [
+        (&sign_in, Some("; form-action 'self' https://web.example.com; ")),
+        (&consent, Some("; form-action 'self' https://web.example.com; ")),
+        (&log_out, Some("; form-action 'self'; ")),
+        (&error, Some("; form-action 'self'; ")),
+        (&farewell, Some("; form-action 'self'; ")),
+        (&redirect, None),
+    ] {
+        let header = |name| page.reply.header(name).unwrap();
+        let policy = header("content-security-policy");
+        assert!(
+            policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+        assert!(target.is_none_or(|target| policy.contains(target)), "{policy}");
+        assert_eq!((header("x-frame-options"), header("referrer-policy")), ("DENY", "no-referrer"));
+        assert_eq!((header("x-content-type-options"), header("cache-control")), ("nosniff", "no-store"));
+        // Another page may not read it.
+        assert_eq!(page.reply.header("access-control-allow-origin"), None);
+    }
 }
