@@ -232,7 +232,7 @@ impl Service {
         let written = Change {
             preconditions: vec![Precondition::UserUnchanged { user: user.id, version: user.version }],
             writes: vec![
-                Write::PutUser(changed.clone()),
+                Write::PutUser(Box::new(changed.clone())),
                 Write::Cut { kind: CutKind::User, subject: user.id.as_number() },
             ],
             at: moment.now,

@@ -175,7 +175,7 @@ impl Service {
         };
         if rehashed.is_some() {
             let user = User { password: rehashed, version: user.version + 1, ..user.clone() };
-            change.writes.push(Write::PutUser(user));
+            change.writes.push(Write::PutUser(Box::new(user)));
         }
         match self.storage.apply(change).await {
             Ok(_) => Ok(SignedIn::Yes(Box::new(Recognised { session, user }), cookie)),

@@ -198,7 +198,7 @@ pub enum Write {
     /// Adds or replaces a signing key, by id. Its `cut_at` is not written for a key that exists.
     PutSigningKey(SigningKeyRecord),
     /// Adds or replaces a user, by id. Its `cut_at` is not written for a user that exists.
-    PutUser(User),
+    PutUser(Box<User>),
     /// Marks an authorization code as used.
     RedeemCode {
         /// Which one.

@@ -146,7 +146,7 @@ impl Seed {
         let digest = |kind, token: &str| realm.secrets.digest(kind, generation, token);
         token.digest = digest(TokenKind::Access, &access_token).map(Box::new);
         let mut writes = vec![
-            Write::PutUser(User {
+            Write::PutUser(Box::new(User {
                 id: user,
                 realm: realm.realm.id,
                 subject: subject.clone(),
@@ -156,7 +156,7 @@ impl Seed {
                 version: 1,
                 profile: UserProfile::default(),
                 password: None,
-            }),
+            })),
             Write::PutSession(Session {
                 id: session,
                 realm: realm.realm.id,
@@ -253,7 +253,7 @@ pub async fn parents(server: &TestServer, granted: &Granted) -> Parents {
 pub async fn disable_user(server: &TestServer, granted: &Granted) {
     let user = parents(server, granted).await.user.expect("the user is there");
     let cut = Write::Cut { kind: CutKind::User, subject: user.id.as_number() };
-    put(server, vec![Write::PutUser(User { enabled: false, ..user }), cut]).await;
+    put(server, vec![Write::PutUser(Box::new(User { enabled: false, ..user })), cut]).await;
 }
 
 /// Gives a signing key of the default realm another state.

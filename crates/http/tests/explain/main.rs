@@ -196,7 +196,7 @@ async fn what_is_disabled_retired_or_replaced_is_explained() {
 
     let of_user = long("disabled").put(&server).await;
     let user = seed::parents(&server, &of_user).await.user.unwrap();
-    seed::put(&server, vec![Write::PutUser(User { enabled: false, ..user })]).await;
+    seed::put(&server, vec![Write::PutUser(Box::new(User { enabled: false, ..user }))]).await;
     check(&server, &of_user.access_token, "user_disabled").await;
 
     let jwt = seeded(JWT_API, "jwt").put(&server).await;

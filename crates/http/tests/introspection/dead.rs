@@ -126,7 +126,7 @@ async fn int_09_w33_a_disabled_users_tokens_are_inactive() {
         check_both_die(&server, username, &granted).await;
         // Enabling admits new tokens only.
         let user = seed::parents(&server, &granted).await.user.unwrap();
-        seed::put(&server, vec![Write::PutUser(User { enabled: true, ..user })]).await;
+        seed::put(&server, vec![Write::PutUser(Box::new(User { enabled: true, ..user }))]).await;
         check_both_die(&server, username, &granted).await;
     }
     check_active(&server, AUDITOR, &both("the control", &control)).await;
@@ -149,7 +149,7 @@ async fn int_09_a_token_that_outlives_the_horizon_is_judged_by_the_rows_of_its_p
         check_active(&server, AUDITOR, &both(name, granted)).await;
     }
     let user = seed::parents(&server, &disabled).await.user.unwrap();
-    seed::put(&server, vec![Write::PutUser(User { enabled: false, ..user })]).await;
+    seed::put(&server, vec![Write::PutUser(Box::new(User { enabled: false, ..user }))]).await;
     seed::cut(&server, CutKind::Grant, cut.grant.as_number()).await;
     // The ledger forgets a cut after its horizon, and the row does not.
     server.advance_seconds(TWO_DAYS - 1);

@@ -145,7 +145,7 @@ async fn the_username_is_the_one_that_the_user_has_now() {
         let user = seed::parents(&server, &granted).await.user.unwrap();
         let renamed = format!("{audience} renamed");
         let user = lydian_domain::User { username: renamed.clone(), ..user };
-        seed::put(&server, vec![Write::PutUser(user)]).await;
+        seed::put(&server, vec![Write::PutUser(Box::new(user))]).await;
         for token in tokens {
             assert_eq!(server.introspect(APP, token).await.active()["username"], renamed.as_str());
         }

@@ -52,12 +52,12 @@ impl Plan<'_> {
                 user.version = before.version + 1;
                 let id = user.id.as_number();
                 let kills = kills_tokens(before, &user) || password_changed;
-                self.writes.push(Write::PutUser(user));
+                self.writes.push(Write::PutUser(Box::new(user)));
                 if kills {
                     self.writes.push(Write::Cut { kind: CutKind::User, subject: id });
                 }
             } else {
-                self.writes.push(Write::PutUser(user));
+                self.writes.push(Write::PutUser(Box::new(user)));
             }
         }
         self.line(record, differences);

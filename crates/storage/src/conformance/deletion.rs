@@ -23,7 +23,7 @@ fn two_realms() -> Vec<Write> {
             Write::PutApi(lydian_domain::Api { realm: realm_of, ..api(number) }),
             Write::PutClient(Client { realm: realm_of, ..client(number) }),
             Write::PutSigningKey(SigningKeyRecord { realm: realm_of, ..signing_key(number) }),
-            Write::PutUser(User { realm: realm_of, ..user(number) }),
+            Write::PutUser(Box::new(User { realm: realm_of, ..user(number) })),
             Write::PutSession(Session { realm: realm_of, user: user_id(number), ..session(number) }),
             Write::PutGrant(Grant {
                 realm: realm_of,

@@ -521,7 +521,7 @@ pub fn cuttable() -> [(CutKind, u64, Write); 6] {
         (CutKind::Key, key_id(1).as_number(), Write::PutSigningKey(signing_key(1))),
         (CutKind::Realm, realm_id(1).as_number(), Write::PutRealm(realm(1))),
         (CutKind::Session, session_id(1).as_number(), Write::PutSession(session(1))),
-        (CutKind::User, user_id(1).as_number(), Write::PutUser(user(1))),
+        (CutKind::User, user_id(1).as_number(), Write::PutUser(Box::new(user(1)))),
     ]
 }
 
@@ -561,7 +561,7 @@ pub fn each_write(series: u32) -> Vec<Write> {
         writes.push(cut(kind, subject));
     }
     // What adds rows to the log comes last: the fixtures of earlier versions have those before at their places.
-    writes.push(Write::PutUser(user(90 + u64::from(series))));
+    writes.push(Write::PutUser(Box::new(user(90 + u64::from(series)))));
     writes.push(Write::DeleteUser(user_id(90 + u64::from(series))));
     writes.push(Write::ForgetSuccessors { before: NOW.minus_seconds(1) });
     writes
@@ -635,8 +635,8 @@ pub fn each_precondition(round: u64) -> Vec<Case> {
         },
         Case {
             precondition: Precondition::UserUnchanged { user: user_id(number), version: user(1).version },
-            before: vec![Write::PutUser(user(number))],
-            consume: Write::PutUser(User { version: user(1).version + 1, ..user(number) }),
+            before: vec![Write::PutUser(Box::new(user(number)))],
+            consume: Write::PutUser(Box::new(User { version: user(1).version + 1, ..user(number) })),
             conflict: Conflict::RecordChanged,
         },
         Case {

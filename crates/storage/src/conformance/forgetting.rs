@@ -98,7 +98,7 @@ pub async fn what_people_left_behind_goes_when_its_end_is_over(backend: &impl Ba
     let (before, at) = (start.minus_seconds(1), start);
     let code = |hour| TokenId::from_parts(hour, 0, 7);
     let writes = vec![
-        Write::PutUser(user(1)),
+        Write::PutUser(Box::new(user(1))),
         Write::PutAuthorizationCode(authorization_code(code(hour_before()))),
         Write::PutAuthorizationCode(authorization_code(code(hour()))),
         Write::PutGrant(Grant { expires_at: before, ..grant(1) }),

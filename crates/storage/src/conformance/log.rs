@@ -21,8 +21,8 @@ pub async fn each_write_adds_the_rows_that_it_needs(backend: &impl Backend) {
         (Write::PutApi(api(1)), changed(RecordKind::Api, api_id(1).as_number())),
         (Write::PutClient(client(1)), changed(RecordKind::Client, client_id(1).as_number())),
         (Write::PutSigningKey(signing_key(1)), changed(RecordKind::Key, key_id(1).as_number())),
-        (Write::PutUser(user(1)), vec![]),
-        (Write::PutUser(user(1)), vec![Event::UserChanged { user: u128::from(user_id(1).as_number()) }]),
+        (Write::PutUser(Box::new(user(1))), vec![]),
+        (Write::PutUser(Box::new(user(1))), vec![Event::UserChanged { user: u128::from(user_id(1).as_number()) }]),
         (Write::PutSession(session(1)), vec![]),
         (Write::PutGrant(grant(1)), vec![]),
         (Write::PutGrant(grant(1)), vec![]),
@@ -205,7 +205,7 @@ pub async fn rows_and_records_are_given_to_the_observer_before_the_answer(backen
         Write::PutClient(renamed.clone()),
         Write::PutSigningKey(signing_key(1)),
         Write::PutApi(api(1)),
-        Write::PutUser(user(1)),
+        Write::PutUser(Box::new(user(1))),
     ];
     let position = store.write(writes).await;
     let mut published = published(&store);
@@ -290,6 +290,6 @@ fn with_cut_at(kind: CutKind, cut_at: Seq) -> Write {
         CutKind::Key => Write::PutSigningKey(SigningKeyRecord { cut_at, ..signing_key(1) }),
         CutKind::Realm => Write::PutRealm(Realm { cut_at, ..realm(1) }),
         CutKind::Session => Write::PutSession(Session { cut_at, ..session(1) }),
-        CutKind::User => Write::PutUser(User { cut_at, ..user(1) }),
+        CutKind::User => Write::PutUser(Box::new(User { cut_at, ..user(1) })),
     }
 }

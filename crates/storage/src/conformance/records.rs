@@ -68,7 +68,7 @@ pub async fn records_are_loaded_as_realms_apis_clients_and_keys(backend: &impl B
         Write::PutClient(client(1)),
         Write::PutApi(api(1)),
         Write::PutRealm(realm(1)),
-        Write::PutUser(user(1)),
+        Write::PutUser(Box::new(user(1))),
     ];
     store.write(writes).await;
     let expected = [
@@ -98,7 +98,7 @@ pub async fn grants_sessions_and_users_read_back_as_they_were_written(backend: &
         let writes = vec![
             Write::PutGrant(grant.clone()),
             Write::PutSession(session.clone()),
-            Write::PutUser(user.clone()),
+            Write::PutUser(Box::new(user.clone())),
         ];
         store.write(writes).await;
         let parents =
@@ -122,7 +122,7 @@ pub async fn grants_sessions_and_users_read_back_as_they_were_written(backend: &
 
 pub async fn access_tokens_of_each_form_read_back_as_they_were_written(backend: &impl Backend) {
     let store = Store::open(backend).await;
-    store.write(vec![Write::PutUser(user(1))]).await;
+    store.write(vec![Write::PutUser(Box::new(user(1)))]).await;
     let tokens = [
         access_token(token_id(1)),
         AccessToken {
@@ -157,7 +157,7 @@ pub async fn access_tokens_of_each_form_read_back_as_they_were_written(backend: 
         assert_same(&found, &expected);
     }
     let renamed = User { username: "renamed".to_owned(), ..user(1) };
-    store.write(vec![Write::PutUser(renamed)]).await;
+    store.write(vec![Write::PutUser(Box::new(renamed))]).await;
     let found = store.storage.find_access_token(token_id(1)).await.unwrap().unwrap();
     assert_eq!(found.username.as_deref(), Some("renamed"));
 }
@@ -170,7 +170,7 @@ pub async fn a_refresh_token_reads_back_with_the_rows_that_decide_over_it(backen
         .await;
     let missing = store.storage.find_refresh_token(token_id(2)).await.unwrap().unwrap().parents;
     assert!(missing.grant.is_none() && missing.session.is_none() && missing.user.is_none());
-    let writes = vec![Write::PutGrant(grant(1)), Write::PutSession(session(1)), Write::PutUser(user(1))];
+    let writes = vec![Write::PutGrant(grant(1)), Write::PutSession(session(1)), Write::PutUser(Box::new(user(1)))];
     store.write(writes).await;
     let found = store.storage.find_refresh_token(token_id(2)).await.unwrap().unwrap();
     assert!(found.token.digest.digest.matches(&refresh_token(token_id(2)).digest.digest));
@@ -194,7 +194,7 @@ pub async fn an_authorization_code_reads_back_with_the_rows_that_decide_over_it(
     let find = async |id| store.storage.find_authorization_code(token_id(id)).await.unwrap().unwrap();
     let alone = find(5).await;
     assert_same(&alone, &StoredCode { code: bare, parents: Parents::default() });
-    let writes = vec![Write::PutGrant(grant(1)), Write::PutSession(session(1)), Write::PutUser(user(1))];
+    let writes = vec![Write::PutGrant(grant(1)), Write::PutSession(session(1)), Write::PutUser(Box::new(user(1)))];
     store.write(writes).await;
     let parents = Parents { grant: Some(grant(1)), session: Some(session(1)), user: Some(user(1)) };
     let expected = StoredCode { code: authorization_code(token_id(4)), parents };
@@ -238,7 +238,7 @@ pub async fn a_device_reads_back_by_id_and_by_user_code(backend: &impl Backend) 
         .write(vec![
             Write::PutGrant(grant(1)),
             Write::PutSession(session(1)),
-            Write::PutUser(user(1)),
+            Write::PutUser(Box::new(user(1))),
             Write::DecideDevice { device: token_id(5), decision },
         ])
         .await;
@@ -256,7 +256,7 @@ pub async fn a_session_and_a_user_are_found_by_what_names_them(backend: &impl Ba
     let storage = &store.storage;
     let nobody = User { password: None, profile: UserProfile::default(), ..user(2) };
     store
-        .write(vec![Write::PutUser(user(1)), Write::PutUser(nobody.clone()), Write::PutSession(session(1))])
+        .write(vec![Write::PutUser(Box::new(user(1))), Write::PutUser(Box::new(nobody.clone())), Write::PutSession(session(1))])
         .await;
     let found = storage.find_session(session_id(1)).await.unwrap().unwrap();
     assert_eq!((found.session, found.user), (session(1), user(1)));
@@ -292,7 +292,7 @@ pub async fn a_session_and_a_user_are_found_by_what_names_them(backend: &impl Ba
     assert!(rows.iter().any(|row| row.event == Event::UserChanged { user: subject }));
     // The name is free again.
     store
-        .write(vec![Write::PutUser(User { id: user_id(3), subject: "another".to_owned(), ..user(1) })])
+        .write(vec![Write::PutUser(Box::new(User { id: user_id(3), subject: "another".to_owned(), ..user(1) }))])
         .await;
     assert_eq!(by_name(realm_id(1), "user-1@example").await.unwrap().map(|user| user.id), Some(user_id(3)));
 }
@@ -320,8 +320,8 @@ pub async fn users_grants_and_sessions_are_listed_by_pages(backend: &impl Backen
     let store = Store::open(backend).await;
     let storage = &store.storage;
     let elsewhere = User { realm: realm_id(2), ..user(4) };
-    let mut writes: Vec<Write> = (1..=3).map(|number| Write::PutUser(user(number))).collect();
-    writes.push(Write::PutUser(elsewhere));
+    let mut writes: Vec<Write> = (1..=3).map(|number| Write::PutUser(Box::new(user(number)))).collect();
+    writes.push(Write::PutUser(Box::new(elsewhere)));
     writes.extend((1..=3).map(|number| Write::PutGrant(grant(number))));
     writes.push(Write::PutGrant(standing_grant(4, None)));
     writes.push(Write::PutGrant(Grant { user: Some(user_id(2)), ..grant(5) }));
