@@ -22,7 +22,10 @@ pub async fn each_write_adds_the_rows_that_it_needs(backend: &impl Backend) {
         (Write::PutClient(client(1)), changed(RecordKind::Client, client_id(1).as_number())),
         (Write::PutSigningKey(signing_key(1)), changed(RecordKind::Key, key_id(1).as_number())),
         (Write::PutUser(Box::new(user(1))), vec![]),
-        (Write::PutUser(Box::new(user(1))), vec![Event::UserChanged { user: u128::from(user_id(1).as_number()) }]),
+        (
+            Write::PutUser(Box::new(user(1))),
+            vec![Event::UserChanged { user: u128::from(user_id(1).as_number()) }],
+        ),
         (Write::PutSession(session(1)), vec![]),
         (Write::PutGrant(grant(1)), vec![]),
         (Write::PutGrant(grant(1)), vec![]),

@@ -120,8 +120,14 @@ pub async fn a_name_that_is_taken_is_refused_without_a_precondition_too(backend:
         (Write::PutApi(Api { id: api_id(2), ..api(1) }), Conflict::AudienceTaken),
         (Write::PutClient(Client { id: client_id(2), ..client(1) }), Conflict::ClientIdTaken),
         (Write::PutSigningKey(SigningKeyRecord { id: key_id(2), ..signing_key(1) }), Conflict::KidTaken),
-        (Write::PutUser(Box::new(User { id: user_id(2), username: "b".into(), ..user(1) })), Conflict::SubjectTaken),
-        (Write::PutUser(Box::new(User { id: user_id(2), subject: "b".into(), ..user(1) })), Conflict::UsernameTaken),
+        (
+            Write::PutUser(Box::new(User { id: user_id(2), username: "b".into(), ..user(1) })),
+            Conflict::SubjectTaken,
+        ),
+        (
+            Write::PutUser(Box::new(User { id: user_id(2), subject: "b".into(), ..user(1) })),
+            Conflict::UsernameTaken,
+        ),
         (Write::PutGrant(standing_grant(3, None)), Conflict::HasStandingGrant),
         (Write::PutGrant(standing_grant(3, Some(api_id(1)))), Conflict::HasStandingGrant),
         (assertion(), Conflict::AssertionUsed),

@@ -170,7 +170,8 @@ pub async fn a_refresh_token_reads_back_with_the_rows_that_decide_over_it(backen
         .await;
     let missing = store.storage.find_refresh_token(token_id(2)).await.unwrap().unwrap().parents;
     assert!(missing.grant.is_none() && missing.session.is_none() && missing.user.is_none());
-    let writes = vec![Write::PutGrant(grant(1)), Write::PutSession(session(1)), Write::PutUser(Box::new(user(1)))];
+    let writes =
+        vec![Write::PutGrant(grant(1)), Write::PutSession(session(1)), Write::PutUser(Box::new(user(1)))];
     store.write(writes).await;
     let found = store.storage.find_refresh_token(token_id(2)).await.unwrap().unwrap();
     assert!(found.token.digest.digest.matches(&refresh_token(token_id(2)).digest.digest));
@@ -194,7 +195,8 @@ pub async fn an_authorization_code_reads_back_with_the_rows_that_decide_over_it(
     let find = async |id| store.storage.find_authorization_code(token_id(id)).await.unwrap().unwrap();
     let alone = find(5).await;
     assert_same(&alone, &StoredCode { code: bare, parents: Parents::default() });
-    let writes = vec![Write::PutGrant(grant(1)), Write::PutSession(session(1)), Write::PutUser(Box::new(user(1)))];
+    let writes =
+        vec![Write::PutGrant(grant(1)), Write::PutSession(session(1)), Write::PutUser(Box::new(user(1)))];
     store.write(writes).await;
     let parents = Parents { grant: Some(grant(1)), session: Some(session(1)), user: Some(user(1)) };
     let expected = StoredCode { code: authorization_code(token_id(4)), parents };
@@ -256,7 +258,11 @@ pub async fn a_session_and_a_user_are_found_by_what_names_them(backend: &impl Ba
     let storage = &store.storage;
     let nobody = User { password: None, profile: UserProfile::default(), ..user(2) };
     store
-        .write(vec![Write::PutUser(Box::new(user(1))), Write::PutUser(Box::new(nobody.clone())), Write::PutSession(session(1))])
+        .write(vec![
+            Write::PutUser(Box::new(user(1))),
+            Write::PutUser(Box::new(nobody.clone())),
+            Write::PutSession(session(1)),
+        ])
         .await;
     let found = storage.find_session(session_id(1)).await.unwrap().unwrap();
     assert_eq!((found.session, found.user), (session(1), user(1)));
@@ -292,7 +298,11 @@ pub async fn a_session_and_a_user_are_found_by_what_names_them(backend: &impl Ba
     assert!(rows.iter().any(|row| row.event == Event::UserChanged { user: subject }));
     // The name is free again.
     store
-        .write(vec![Write::PutUser(Box::new(User { id: user_id(3), subject: "another".to_owned(), ..user(1) }))])
+        .write(vec![Write::PutUser(Box::new(User {
+            id: user_id(3),
+            subject: "another".to_owned(),
+            ..user(1)
+        }))])
         .await;
     assert_eq!(by_name(realm_id(1), "user-1@example").await.unwrap().map(|user| user.id), Some(user_id(3)));
 }
