@@ -14,7 +14,7 @@ use crate::apply::PASSWORD_CHARACTERS_MIN;
 use crate::directory::RealmState;
 use crate::error::ServiceError;
 use crate::passwords::Verdict;
-use crate::sessions::{NewCookie, Recognised};
+use crate::sessions::{NewCookie, Proof, Recognised};
 use crate::{Moment, Service};
 
 /// How long the page may stay open before a form of it is refused, in seconds.
@@ -245,15 +245,13 @@ impl Service {
         let after = self.moment()?;
         let before = &recognised.session;
         let browser = &before.browser;
-        let (session, cookie) = self.signed_in_session(
-            realm,
-            &changed,
-            Some(before),
-            browser.authentication,
-            &browser.user_agent,
-            &after,
-            &mint,
-        );
+        let proof = Proof {
+            user: &changed,
+            before: Some(before),
+            authentication: browser.authentication,
+            user_agent: &browser.user_agent,
+        };
+        let (session, cookie) = self.signed_in_session(realm, &proof, &after, &mint);
         let written =
             Change { preconditions: Vec::new(), writes: vec![Write::PutSession(session)], at: after.now };
         self.storage.apply(written).await?;

@@ -28,6 +28,17 @@ pub struct Recognised {
     pub user: User,
 }
 
+/// A person has just proved who it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Proof<'a> {
+    pub(crate) user: &'a User,
+    /// The session that the browser has already.
+    pub(crate) before: Option<&'a Session>,
+    pub(crate) authentication: Authentication,
+    /// What the browser calls itself.
+    pub(crate) user_agent: &'a str,
+}
+
 /// A new cookie, to be set once the session is durable.
 #[derive(Debug)]
 pub struct NewCookie {
@@ -108,13 +119,11 @@ impl Service {
     pub(crate) fn signed_in_session(
         &self,
         realm: &RealmState,
-        user: &User,
-        before: Option<&Session>,
-        authentication: Authentication,
-        user_agent: &str,
+        proof: &Proof<'_>,
         moment: &Moment,
         mint: &Mint<'_>,
     ) -> (Session, NewCookie) {
+        let Proof { user, before, authentication, user_agent } = *proof;
         let settings = &realm.realm.sign_in;
         let before = before.filter(|session| session.user == user.id);
         let id = before.map_or_else(|| SessionId::from_number(mint.number()), |session| session.id);

@@ -13,7 +13,7 @@ use crate::directory::RealmState;
 use crate::error::ServiceError;
 use crate::limiter::Limiter;
 use crate::passwords::Verdict;
-use crate::sessions::{NewCookie, Recognised};
+use crate::sessions::{NewCookie, Proof, Recognised};
 use crate::{Moment, Service};
 
 /// How often one address may fail for one account: ten times at once, then every half minute.
@@ -158,15 +158,9 @@ impl Service {
         }
         let methods = AuthenticationMethods::of(&[AuthenticationMethod::Password]);
         let authentication = Authentication { at: moment.now, methods };
-        let (session, cookie) = self.signed_in_session(
-            realm,
-            &user,
-            presented.before,
-            authentication,
-            presented.user_agent,
-            moment,
-            &mint,
-        );
+        let proof =
+            Proof { user: &user, before: presented.before, authentication, user_agent: presented.user_agent };
+        let (session, cookie) = self.signed_in_session(realm, &proof, moment, &mint);
         // The user must still be what was checked: a password that was changed meanwhile opens nothing.
         let mut change = Change {
             preconditions: vec![Precondition::UserUnchanged { user: user.id, version: user.version }],
