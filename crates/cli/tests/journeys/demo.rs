@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Finished, Place, Server, finish};
 
 /// The variables of the contract.
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 20] = [
     "API_AUDIENCE",
     "API_CLIENT_ID",
     "API_CLIENT_SECRET",
@@ -22,13 +22,23 @@ const VARIABLES: [&str; 13] = [
     "OTHER_API_AUDIENCE",
     "OTHER_API_CLIENT_ID",
     "OTHER_API_CLIENT_SECRET",
+    "SPA_CLIENT_ID",
+    "SPA_REDIRECT_URI",
+    "USER_NAME",
+    "USER_PASSWORD",
+    "WEB_CLIENT_ID",
+    "WEB_CLIENT_SECRET",
+    "WEB_REDIRECT_URI",
 ];
 
 /// The commands as they were printed, from the first one on.
 fn printed_commands(server: &Server) -> String {
     let last = "--data-urlencode \"token=$ACCESS_TOKEN\" \"$LYDIAN_URL/oauth2/introspect\"; echo";
     let text = server.stdout.wait_for(last);
-    text[text.find("# 1.").expect("the commands are numbered")..].to_owned()
+    let begin = text.find("# 1.").expect("the commands are numbered");
+    // From the sixth on they wait for a person.
+    let end = text.find("# 6.").unwrap_or(text.len());
+    text[begin..end].to_owned()
 }
 
 /// Runs a script in a shell that knows nothing.
@@ -117,7 +127,7 @@ fn demo_env_has_exactly_the_variables_of_the_contract_and_they_are_true() {
     }
     let secrets: std::collections::BTreeSet<_> =
         demo.iter().filter(|(name, _)| name.ends_with("_SECRET")).map(|(_, value)| value).collect();
-    assert_eq!(secrets.len(), 4);
+    assert_eq!(secrets.len(), 5);
     check_apis(&server, &demo);
 }
 
