@@ -9,6 +9,7 @@ mod control;
 mod doctor;
 mod explain;
 mod keys;
+mod login;
 mod output;
 mod records;
 mod revoke;
@@ -55,6 +56,8 @@ enum Command {
     /// Look at signing keys, rotate and retire them
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Sign in with a browser, and print the tokens
+    Login(login::Arguments),
     /// Handle realms (tenants) one at a time
     #[command(subcommand)]
     Realm(records::Command<records::AddRealm>),
@@ -158,6 +161,7 @@ fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Keys(command) => keys::run(&command),
+        Command::Login(arguments) => login::run(&arguments),
         Command::Realm(command) => records::run(&command),
         Command::Restore(arguments) => backup::restore(&arguments),
         Command::Revoke(arguments) => revoke::run(&arguments),

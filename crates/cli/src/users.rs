@@ -1,7 +1,7 @@
 //! `lydian user ...`: people, one at a time.
 
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lydian_admin_api::operations::users::SetPassword;
@@ -99,14 +99,7 @@ impl PasswordSource {
             return Ok(None);
         }
         let text = match &self.password_file {
-            Some(file) if file.as_os_str() == "-" => {
-                let mut text = String::new();
-                std::io::stdin().read_to_string(&mut text).map_err(|error| error.to_string())?;
-                text
-            }
-            Some(file) => {
-                std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?
-            }
+            Some(file) => read_secret(file)?,
             None if std::io::stdin().is_terminal() => return typed_twice().map(Some),
             None => {
                 return Err(
@@ -114,8 +107,24 @@ impl PasswordSource {
                 );
             }
         };
-        Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+        Ok(Some(text))
     }
+}
+
+/// The text of a file, or of standard input for `-`, without the line end.
+///
+/// # Errors
+///
+/// What went wrong, in words.
+pub(crate) fn read_secret(file: &Path) -> Result<String, String> {
+    let text = if file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(|error| error.to_string())?;
+        text
+    } else {
+        std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?
+    };
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// A password that is typed twice and not shown.

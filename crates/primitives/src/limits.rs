@@ -95,6 +95,9 @@ pub const HTTP2_OTHER_FRAMES_MAX: u32 = 1_000;
 /// Longest time that a stop waits for requests in flight.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Longest time that `lydian login` waits for the browser.
+pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// Most changes that one commit of the embedded store carries.
 pub const COMMIT_BATCH_MAX: usize = 512;
 /// Most changes that wait for the writer; beyond it a change is refused as unavailable.

@@ -40,9 +40,14 @@ const WEB: DemoClient =
 /// A public client: a single-page application.
 const SPA_CLIENT_ID: &str = "demo-spa";
 
+/// The public client of `lydian login`.
+const CLI_CLIENT_ID: &str = "lydian-cli";
+
 /// Loopback addresses: any port will do (RFC 8252 §7.3).
 const WEB_REDIRECT_URI: &str = "http://127.0.0.1/callback";
 const SPA_REDIRECT_URI: &str = "http://127.0.0.1/spa/callback";
+
+const CLI_REDIRECT_URI: &str = "http://127.0.0.1/callback";
 
 const USER_NAME: &str = "alice@example.com";
 const USER_PASSWORD: &str = "USER_PASSWORD";
@@ -114,6 +119,7 @@ impl Demo {
     /// The commands of the reference page, ready to paste.
     pub fn commands(file: &Path, has_certificate: bool) -> String {
         let file = quoted(&file.display().to_string());
+        let for_people = if has_certificate { Self::commands_for_people() } else { String::new() };
         let ca = if has_certificate { " --cacert \"$LYDIAN_CA\"" } else { "" };
         format!(
             r#"
@@ -148,6 +154,32 @@ curl{ca} --user "$APP_CLIENT_ID:$APP_CLIENT_SECRET" \
   --data-urlencode "token=$ACCESS_TOKEN" "$LYDIAN_URL/oauth2/revoke"
 curl{ca} --user "$API_CLIENT_ID:$API_CLIENT_SECRET" \
   --data-urlencode "token=$ACCESS_TOKEN" "$LYDIAN_URL/oauth2/introspect"; echo
+{for_people}"#
+        )
+    }
+
+    /// The commands for which a person signs in with a browser, which takes TLS.
+    fn commands_for_people() -> String {
+        let program =
+            std::env::current_exe().map_or_else(|_| "lydian".to_owned(), |path| path.display().to_string());
+        let program = quoted(&program);
+        format!(
+            r#"
+# 6. A person signs in with a browser, as whom this says.
+printf '\nUser name: %s\nPassword:  %s\n\n' "$USER_NAME" "$USER_PASSWORD"
+TOKENS=$(printf '%s' "$WEB_CLIENT_SECRET" | {program} login --server "$LYDIAN_URL" --ca "$LYDIAN_CA" \
+  --client "$WEB_CLIENT_ID" --client-secret-file - --scope 'openid profile' --json)
+USER_TOKEN=$(printf '%s' "$TOKENS" | sed -n 's/.*"access_token":"\([^"]*\)".*/\1/p')
+REFRESH_TOKEN=$(printf '%s' "$TOKENS" | sed -n 's/.*"refresh_token":"\([^"]*\)".*/\1/p')
+
+# 7. What the server says of the person's access token, and of the refresh token.
+curl --cacert "$LYDIAN_CA" --user "$WEB_CLIENT_ID:$WEB_CLIENT_SECRET" \
+  --data-urlencode "token=$USER_TOKEN" "$LYDIAN_URL/oauth2/introspect"; echo
+curl --cacert "$LYDIAN_CA" --user "$WEB_CLIENT_ID:$WEB_CLIENT_SECRET" \
+  --data-urlencode "token=$REFRESH_TOKEN" "$LYDIAN_URL/oauth2/introspect"; echo
+
+# 8. The same as a table, by a client without a secret, for an API.
+{program} login --server "$LYDIAN_URL" --ca "$LYDIAN_CA" --scope 'openid profile read' --resource "$API_AUDIENCE"
 "#
         )
     }
@@ -238,6 +270,16 @@ grant_types = ["authorization_code", "refresh_token"]
 redirect_uris = ["{SPA_REDIRECT_URI}"]
 allowed = {{ "{API_AUDIENCE}" = ["read"], "{JWT_API_AUDIENCE}" = ["read"] }}
 issuer_scopes = ["openid", "profile", "email"]
+default_api = "{API_AUDIENCE}"
+
+[[client]]
+client_id = "{CLI_CLIENT_ID}"
+name = "Lydian on the command line"
+auth_methods = ["none"]
+grant_types = ["authorization_code", "refresh_token"]
+redirect_uris = ["{CLI_REDIRECT_URI}"]
+allowed = {{ "{API_AUDIENCE}" = ["read", "write"], "{JWT_API_AUDIENCE}" = ["read", "write"] }}
+issuer_scopes = ["openid", "profile", "email", "offline_access"]
 default_api = "{API_AUDIENCE}"
 
 [[user]]

@@ -4,6 +4,7 @@
 
 mod apply;
 mod backup;
+mod browser;
 mod certificates;
 mod configuration;
 mod control;
@@ -12,6 +13,7 @@ mod files;
 mod insecure;
 mod keys;
 mod lifecycle;
+mod login;
 mod operations;
 mod output;
 mod records;

@@ -205,6 +205,11 @@ impl Server {
         Self { child, stdout, stderr: Arc::default(), data: place.data() }
     }
 
+    /// Where its data lies.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// The data directory, where it is not the place's own.
     pub(crate) fn set_data(&mut self, data: PathBuf) {
         self.data = data;
@@ -334,6 +339,25 @@ pub(crate) fn curl(certificate: &Path, arguments: &[&str]) -> Answer {
     let finished = finish(&mut command).ok();
     let (body, status) = finished.stdout.rsplit_once('\n').unwrap();
     Answer { status: status.parse().unwrap(), body: body.to_owned() }
+}
+
+/// What an HTTP request was answered with, and where a redirect goes.
+#[derive(Debug)]
+pub(crate) struct AnswerOrRedirect {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+    pub(crate) redirect: Option<String>,
+}
+
+/// As [`curl`], and says where a redirect goes, which it does not follow.
+#[track_caller]
+pub(crate) fn curl_once(certificate: &Path, arguments: &[&str]) -> AnswerOrRedirect {
+    let mut all = vec!["--write-out", "\n%{redirect_url}\n%{http_code}"];
+    all.extend(arguments);
+    let answer = curl(certificate, &all);
+    let (body, redirect) = answer.body.rsplit_once('\n').unwrap();
+    let redirect = (!redirect.is_empty()).then(|| redirect.to_owned());
+    AnswerOrRedirect { status: answer.status, body: body.to_owned(), redirect }
 }
 
 /// The variables of a file for shells.
