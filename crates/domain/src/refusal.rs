@@ -245,11 +245,10 @@ impl Refusal {
     /// The registered code for the caller.
     pub const fn code(self) -> ErrorCode {
         match self {
-            Self::DevicePending => ErrorCode::AuthorizationPending,
-            Self::DeviceCodeExpired => ErrorCode::ExpiredToken,
-            Self::DeviceTooFast => ErrorCode::SlowDown,
             Self::AccessDenied | Self::ScopeNotPermitted => ErrorCode::AccessDenied,
+            Self::DevicePending => ErrorCode::AuthorizationPending,
             Self::ConsentRequired => ErrorCode::ConsentRequired,
+            Self::DeviceCodeExpired => ErrorCode::ExpiredToken,
             Self::BearerScopeMissing | Self::UserInfoScopeMissing => ErrorCode::InsufficientScope,
             Self::AuthenticationSchemeUnknown
             | Self::BasicMalformed
@@ -269,11 +268,11 @@ impl Refusal {
             | Self::CodeUnknown
             | Self::CodeVerifierMissing
             | Self::CodeVerifierWrong
+            | Self::DeviceCodeInvalid
             | Self::RedirectUriMismatch
             | Self::RefreshTokenInvalid
             | Self::RefreshTokenReused
-            | Self::TokenOfAnotherClient
-            | Self::DeviceCodeInvalid => ErrorCode::InvalidGrant,
+            | Self::TokenOfAnotherClient => ErrorCode::InvalidGrant,
             Self::AuthenticationMethodsMixed
             | Self::BodyNotForm
             | Self::ClaimsMalformed
@@ -281,6 +280,9 @@ impl Refusal {
             | Self::CodeChallengeMethodUnsupported
             | Self::CodeChallengeMissing
             | Self::CodeMissing
+            | Self::DeviceCodeMissing
+            | Self::FlowExpired
+            | Self::FlowInvalid
             | Self::FormMalformed
             | Self::GrantTypeMissing
             | Self::MaxAgeMalformed
@@ -288,6 +290,9 @@ impl Refusal {
             | Self::ParameterInQuery
             | Self::ParameterRepeated
             | Self::PromptMalformed
+            | Self::PushedRequestInvalid
+            | Self::PushedRequestNested
+            | Self::PushedRequestRequired
             | Self::RedirectUriMissing
             | Self::RedirectUriUnregistered
             | Self::RefreshTokenMissing
@@ -297,13 +302,7 @@ impl Refusal {
             | Self::StateTooLong
             | Self::TokenMissing
             | Self::TokenTooLarge
-            | Self::TooManyParameters
-            | Self::FlowExpired
-            | Self::FlowInvalid
-            | Self::PushedRequestInvalid
-            | Self::PushedRequestNested
-            | Self::PushedRequestRequired
-            | Self::DeviceCodeMissing => ErrorCode::InvalidRequest,
+            | Self::TooManyParameters => ErrorCode::InvalidRequest,
             Self::ScopeAmbiguous | Self::ScopeBeyondGrant | Self::ScopeMalformed | Self::ScopeNotAllowed => {
                 ErrorCode::InvalidScope
             }
@@ -314,6 +313,7 @@ impl Refusal {
             Self::LoginRequired => ErrorCode::LoginRequired,
             Self::RequestObjectUnsupported => ErrorCode::RequestNotSupported,
             Self::RequestUriUnsupported => ErrorCode::RequestUriNotSupported,
+            Self::DeviceTooFast => ErrorCode::SlowDown,
             Self::GrantTypeNotAllowed => ErrorCode::UnauthorizedClient,
             Self::GrantTypeUnsupported => ErrorCode::UnsupportedGrantType,
             Self::ResponseTypeUnsupported => ErrorCode::UnsupportedResponseType,
@@ -323,18 +323,7 @@ impl Refusal {
     /// The fixed text for the caller: it never echoes input, and it never tells unknown from wrong.
     pub const fn description(self) -> &'static str {
         match self {
-            Self::DeviceCodeMissing => "the parameter device_code is missing",
-            Self::DeviceCodeInvalid => "the device code is not valid here",
-            Self::DeviceTooFast => "the device asks too often: wait longer",
-            Self::DeviceCodeExpired => "the device code has expired: begin again",
-            Self::DevicePending => "the person has not decided yet",
-            Self::ScopeNotPermitted => "the person may grant none of the requested scopes",
-            Self::PushedRequestRequired => "the client must push its requests",
-            Self::PushedRequestNested => "a pushed request cannot name another one",
-            Self::PushedRequestInvalid => "the request_uri is not valid here",
-            Self::UserInfoScopeMissing => "the access token lacks the scope openid",
-            Self::FlowInvalid => "the request does not belong to this browser: begin again",
-            Self::FlowExpired => "the request is too old: begin again",
+            Self::AccessDenied => "the person refused",
             Self::AuthenticationMethodsMixed => "use one method of client authentication in a request",
             Self::AuthenticationSchemeUnknown
             | Self::BasicMalformed
@@ -350,23 +339,6 @@ impl Refusal {
             Self::BearerInactive | Self::BearerMalformed => "the access token is not valid",
             Self::BearerScopeMissing => "the access token lacks the scope introspect",
             Self::BodyNotForm => "the body must have the type application/x-www-form-urlencoded",
-            Self::FormMalformed => "the body is not valid form encoding of UTF-8",
-            Self::GrantTypeMissing => "the parameter grant_type is missing",
-            Self::GrantTypeNotAllowed => "the client may not use this grant type",
-            Self::GrantTypeUnsupported => "the grant type is not offered",
-            Self::ParameterInQuery => "send parameters in the body, not in the address",
-            Self::ParameterRepeated => "a parameter is sent more than once",
-            Self::ResourceAmbiguous => "a token is for one resource",
-            Self::ResourceMalformed => "the resource must be an absolute URI without a fragment",
-            Self::ResourceUnknown => "the resource is unknown, or the client may not ask for it",
-            Self::ScopeAmbiguous => "no single resource defines these scopes together",
-            Self::ScopeMalformed => "the scope is malformed",
-            Self::ScopeNotAllowed => "the client may have none of the requested scopes",
-            Self::TokenMissing => "the parameter token is missing",
-            Self::TokenOfAnotherClient => "the token was issued to another client",
-            Self::TokenTooLarge => "the token would be too large",
-            Self::TooManyParameters => "the request has too many parameters",
-            Self::AccessDenied => "the person refused",
             Self::ClaimsMalformed => "the parameter claims is malformed",
             Self::CodeChallengeMalformed => "the code_challenge must be 43 characters of base64url",
             Self::CodeChallengeMethodUnsupported => "the code_challenge_method must be S256",
@@ -381,10 +353,26 @@ impl Refusal {
             | Self::RedirectUriMismatch => "the authorization code is not valid here",
             Self::CodeMissing => "the parameter code is missing",
             Self::ConsentRequired => "the person has to agree first",
+            Self::DeviceCodeExpired => "the device code has expired: begin again",
+            Self::DeviceCodeInvalid => "the device code is not valid here",
+            Self::DeviceCodeMissing => "the parameter device_code is missing",
+            Self::DevicePending => "the person has not decided yet",
+            Self::DeviceTooFast => "the device asks too often: wait longer",
+            Self::FlowExpired => "the request is too old: begin again",
+            Self::FlowInvalid => "the request does not belong to this browser: begin again",
+            Self::FormMalformed => "the body is not valid form encoding of UTF-8",
+            Self::GrantTypeMissing => "the parameter grant_type is missing",
+            Self::GrantTypeNotAllowed => "the client may not use this grant type",
+            Self::GrantTypeUnsupported => "the grant type is not offered",
             Self::LoginRequired => "the person has to sign in first",
             Self::MaxAgeMalformed => "the parameter max_age is a number of seconds",
             Self::NonceTooLong => "the parameter nonce is too long",
+            Self::ParameterInQuery => "send parameters in the body, not in the address",
+            Self::ParameterRepeated => "a parameter is sent more than once",
             Self::PromptMalformed => "the parameter prompt is malformed",
+            Self::PushedRequestInvalid => "the request_uri is not valid here",
+            Self::PushedRequestNested => "a pushed request cannot name another one",
+            Self::PushedRequestRequired => "the client must push its requests",
             Self::RedirectUriMissing => "the parameter redirect_uri is missing",
             Self::RedirectUriUnregistered => "the redirect_uri is not registered",
             Self::RefreshTokenInvalid | Self::RefreshTokenReused => "the refresh token is not valid here",
@@ -392,11 +380,23 @@ impl Refusal {
             Self::RequestObjectUnsupported => "request objects are not offered",
             Self::RequestTooLong => "the request is too long",
             Self::RequestUriUnsupported => "references to requests are not offered",
+            Self::ResourceAmbiguous => "a token is for one resource",
+            Self::ResourceMalformed => "the resource must be an absolute URI without a fragment",
+            Self::ResourceUnknown => "the resource is unknown, or the client may not ask for it",
             Self::ResponseModeUnsupported => "the response_mode is query or form_post",
             Self::ResponseTypeMissing => "the parameter response_type is missing",
             Self::ResponseTypeUnsupported => "the response_type must be code",
+            Self::ScopeAmbiguous => "no single resource defines these scopes together",
             Self::ScopeBeyondGrant => "the scope exceeds what was granted",
+            Self::ScopeMalformed => "the scope is malformed",
+            Self::ScopeNotAllowed => "the client may have none of the requested scopes",
+            Self::ScopeNotPermitted => "the person may grant none of the requested scopes",
             Self::StateTooLong => "the parameter state is too long",
+            Self::TokenMissing => "the parameter token is missing",
+            Self::TokenOfAnotherClient => "the token was issued to another client",
+            Self::TokenTooLarge => "the token would be too large",
+            Self::TooManyParameters => "the request has too many parameters",
+            Self::UserInfoScopeMissing => "the access token lacks the scope openid",
         }
     }
 }
