@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::iter::Sum;
 use std::ops::Add;
-use std::process::{ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -17,7 +17,7 @@ use crate::tree::Tree;
 /// What `test` is told.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The stages to run: build, tests, campaigns. All of them when none is named
+    /// The stages to run: build, tests, clients, campaigns. All of them when none is named
     stages: Vec<String>,
     /// Only the tests of this package; may be repeated
     #[arg(long, short)]
@@ -33,6 +33,11 @@ pub(crate) struct Options {
 const STAGES: &[Stage<Options>] = &[
     Stage { name: "build", what: "all test programs are built", run: build },
     Stage { name: "tests", what: "unit, integration and documentation tests", run: tests },
+    Stage {
+        name: "clients",
+        what: "public client libraries of other languages sign a person in",
+        run: clients,
+    },
     Stage {
         name: "campaigns",
         what: "the small size of each campaign: crashes, failing disks, hostile clients",
@@ -70,7 +75,42 @@ fn build(options: &Options, tree: &Tree) -> Result<Outcome> {
 
 fn tests(options: &Options, tree: &Tree) -> Result<Outcome> {
     let mut cargo = process::cargo(tree.root());
-    cargo.args(["test", "--no-fail-fast"]).args(packages(options)).stdout(Stdio::piped());
+    cargo.args(["test", "--no-fail-fast"]).args(packages(options));
+    counted(options, cargo)
+}
+
+/// The programs that the client libraries run in, and the Debian packages that bring them.
+const INTERPRETERS: [(&str, &[&str]); 2] =
+    [("npm", &["nodejs", "npm"]), ("python3", &["python3", "python3-venv"])];
+
+/// The libraries come from their registries, as each lock file says.
+fn clients(options: &Options, tree: &Tree) -> Result<Outcome> {
+    if !options.package.is_empty() {
+        return Ok(Outcome::Skipped("packages were named".to_owned()));
+    }
+    let missing: Vec<&str> = INTERPRETERS
+        .iter()
+        .filter(|(program, _)| !process::is_there(program))
+        .flat_map(|(_, packages)| packages.iter().copied())
+        .collect();
+    if !missing.is_empty() {
+        let mut update = process::command("apt-get", tree.root());
+        update.arg("update");
+        let mut install = process::command("apt-get", tree.root());
+        install.args(["install", "--yes", "--no-install-recommends"]).args(&missing);
+        let installed = process::succeeds(&mut update).unwrap_or(false) && process::succeeds(&mut install)?;
+        if !installed {
+            return Ok(Outcome::Skipped(format!("*** NOT RUN: install {} first", missing.join(" "))));
+        }
+    }
+    let mut cargo = process::cargo(tree.root());
+    cargo.args(["test", "--no-fail-fast", "--package", "lydian-cli", "--test", "clients"]);
+    counted(options, cargo)
+}
+
+/// Runs tests, and counts them.
+fn counted(options: &Options, mut cargo: Command) -> Result<Outcome> {
+    cargo.stdout(Stdio::piped());
     println!("$ {}", process::shown(&cargo));
     let mut running = cargo.spawn().context("start cargo")?;
     let output = running.stdout.take().context("the output of cargo is piped")?;

@@ -112,8 +112,13 @@ impl Browser {
     #[track_caller]
     pub(crate) fn sign_in_and_allow(&self, address: &str, username: &str, password: &str) -> String {
         let page = self.open(address).page();
-        let shown = self.submit(&page, &[("username", username), ("password", password)], "sign-in");
-        match shown {
+        self.sign_in(&page, username, password)
+    }
+
+    /// The same from the sign-in page on.
+    #[track_caller]
+    pub(crate) fn sign_in(&self, page: &Page, username: &str, password: &str) -> String {
+        match self.submit(page, &[("username", username), ("password", password)], "sign-in") {
             Shown::Page(page) => self.submit(&page, &[], "allow").elsewhere(),
             Shown::Elsewhere(address) => address,
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -142,6 +142,21 @@ impl Captured {
         state.0.clone()
     }
 
+    /// Waits for the line with this beginning that comes after so many others of its kind; returns the rest of it, or `None` when
+    /// the stream is closed before.
+    #[track_caller]
+    pub(crate) fn wait_for_line(&self, beginning: &str, after: usize) -> Option<String> {
+        let find = |text: &str| {
+            let mut lines = text.lines().filter_map(|line| line.strip_prefix(beginning));
+            lines.nth(after).map(str::to_owned)
+        };
+        let state = self.state.lock().unwrap();
+        let waiting = |state: &mut (String, bool)| find(&state.0).is_none() && !state.1;
+        let (state, timeout) = self.changed.wait_timeout_while(state, PATIENCE, waiting).unwrap();
+        assert!(!timeout.timed_out(), "neither {beginning:?} nor the end came: {}", state.0);
+        find(&state.0)
+    }
+
     /// Waits until the stream is closed; returns all that was written.
     #[track_caller]
     pub(crate) fn whole(&self) -> String {
@@ -208,6 +223,11 @@ impl Server {
     /// Where its data lies.
     pub(crate) fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// Its standard input, if that is a pipe.
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().expect("its standard input is a pipe")
     }
 
     /// The data directory, where it is not the place's own.
