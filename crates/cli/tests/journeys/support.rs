@@ -144,6 +144,7 @@ impl Captured {
 
     /// Waits for the line with this beginning that comes after so many others of its kind; returns the rest of it, or `None` when
     /// the stream is closed before.
+    #[allow(dead_code, reason = "the tests with client libraries use it")]
     #[track_caller]
     pub(crate) fn wait_for_line(&self, beginning: &str, after: usize) -> Option<String> {
         let find = |text: &str| {
@@ -226,6 +227,7 @@ impl Server {
     }
 
     /// Its standard input, if that is a pipe.
+    #[allow(dead_code, reason = "the tests with client libraries use it")]
     pub(crate) fn stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().expect("its standard input is a pipe")
     }
