@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::records::ApiId;
-use crate::test_fixtures::{API, OTHER_API, api, client, scope};
+use crate::test_fixtures::{API, OTHER_API, api, client, grant, scope};
 
 const ISSUER: &str = "https://login.example";
 const THIRD: ApiId = ApiId::from_number(12);
@@ -270,6 +270,41 @@ fn oau_12_scopes_that_the_client_may_not_have_are_dropped_and_nothing_left_is_re
         ..caller()
     };
     check_as(&without_only_a, &realm(), Some("only-a only-b"), &[], Ok((B, "only-b")));
+}
+
+/// What a person granted: these scopes at this API.
+fn granted(api: Option<ApiId>, scopes: &str) -> Grant {
+    Grant { api, scope: scope(scopes), ..grant() }
+}
+
+#[track_caller]
+fn check_grant(grant: &Grant, scopes: Option<&str>, resources: &[&str], expected: Answer<'_>) {
+    let request = Request { scope: scopes.map(scope), resources: resources.to_vec() };
+    let realm = realm();
+    let chosen = of_grant(&caller(), grant, &request, &realm, ISSUER);
+    let chosen =
+        chosen.map(|chosen| (chosen.api.map(|api| api.audience.clone()), chosen.scope.as_str().to_owned()));
+    let expected = expected.map(|(audience, scope)| {
+        ((audience != ISSUER).then(|| audience.to_owned()), scope.to_owned())
+    });
+    assert_eq!(chosen, expected, "{scopes:?} {resources:?}");
+}
+
+#[test]
+fn a_token_under_a_grant_has_what_was_granted_as_far_as_the_client_may_still_have_it() {
+    // `write` was granted when the client might still have it.
+    let at_a = granted(Some(API), "openid read write");
+    check_grant(&at_a, None, &[], Ok((A, "openid read")));
+    check_grant(&at_a, Some("read write"), &[], Ok((A, "read")));
+    check_grant(&at_a, Some("openid"), &[A], Ok((A, "openid")));
+    check_grant(&at_a, Some("write"), &[], Err(Refusal::ScopeNotAllowed));
+    check_grant(&at_a, Some("read only-a"), &[], Err(Refusal::ScopeBeyondGrant));
+    check_grant(&at_a, None, &[B], Err(Refusal::ResourceUnknown));
+    check_grant(&at_a, None, &[ISSUER], Err(Refusal::ResourceUnknown));
+    check_grant(&granted(Some(ApiId::from_number(99)), "read"), None, &[], Err(Refusal::ResourceUnknown));
+    let at_issuer = granted(None, "openid profile");
+    check_grant(&at_issuer, None, &[ISSUER], Ok((ISSUER, "openid")));
+    check_grant(&at_issuer, None, &[A], Err(Refusal::ResourceUnknown));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a revocation takes along (RFC 7009 §2.1).
 
 use lydian_primitives::Clock;
+use lydian_service::forgetting::Housekeeper;
 use lydian_test_kit::TestServer;
 use lydian_test_kit::fixtures::{API, APP, AUDITOR, BARE_API, CASCADE_APP, Credentials, JWT_API};
 use lydian_test_kit::seed::{self, Granted, Seed, Write};
@@ -99,6 +100,8 @@ async fn rev_06_an_expired_refresh_token_still_takes_its_family_along() {
     let seed = Seed { refresh_token_seconds: 10, ..Seed::of(APP, Some(API), "read") };
     let granted = seed.put(&server).await;
     server.advance_seconds(10);
+    // The mark follows the clock, and says for good that the token has expired.
+    Housekeeper::default().round(&server.service).await.unwrap();
     check(&server, &granted, true, false).await;
     assert_eq!(server.revoke(APP, &granted.refresh_token).await.status, 200);
     // Whoever revokes the leaf means the family, dead leaf or not.

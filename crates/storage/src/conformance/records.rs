@@ -464,6 +464,8 @@ pub async fn what_was_acknowledged_survives_closing_and_opening(backend: &impl B
     for write in each_write(0) {
         store.write(vec![write]).await;
     }
+    // A change that logs one row alone comes last.
+    store.write(vec![Write::PutRealm(realm(1))]).await;
     let before = store.everything().await;
     let store = store.reopen(backend).await;
     assert_eq!(store.everything().await, before);
