@@ -17,7 +17,7 @@ use crate::tree::Tree;
 /// What `test` is told.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The stages to run: build, tests, clients, campaigns. All of them when none is named
+    /// The stages to run: build, tests, clients, browser, campaigns. All of them when none is named
     stages: Vec<String>,
     /// Only the tests of this package; may be repeated
     #[arg(long, short)]
@@ -38,6 +38,7 @@ const STAGES: &[Stage<Options>] = &[
         what: "public client libraries of other languages sign a person in",
         run: clients,
     },
+    Stage { name: "browser", what: "people in a real Chromium: what they see, press and are told", run: browser },
     Stage {
         name: "campaigns",
         what: "the small size of each campaign: crashes, failing disks, hostile clients",
@@ -85,10 +86,28 @@ const INTERPRETERS: [(&str, &[&str]); 2] =
 
 /// The libraries come from their registries, as each lock file says.
 fn clients(options: &Options, tree: &Tree) -> Result<Outcome> {
+    with_programs(&INTERPRETERS, "clients", options, tree)
+}
+
+/// The browser, its driver, and what installs the checker of accessibility.
+const BROWSER: [(&str, &[&str]); 3] =
+    [("chromium", &["chromium"]), ("chromedriver", &["chromium-driver"]), ("npm", &["nodejs", "npm"])];
+
+fn browser(options: &Options, tree: &Tree) -> Result<Outcome> {
+    with_programs(&BROWSER, "chromium", options, tree)
+}
+
+/// Runs a test program of the command that needs these programs, and installs those that are missing.
+fn with_programs(
+    programs: &[(&str, &[&str])],
+    test: &str,
+    options: &Options,
+    tree: &Tree,
+) -> Result<Outcome> {
     if !options.package.is_empty() {
         return Ok(Outcome::Skipped("packages were named".to_owned()));
     }
-    let missing: Vec<&str> = INTERPRETERS
+    let missing: Vec<&str> = programs
         .iter()
         .filter(|(program, _)| !process::is_there(program))
         .flat_map(|(_, packages)| packages.iter().copied())
@@ -104,7 +123,7 @@ fn clients(options: &Options, tree: &Tree) -> Result<Outcome> {
         }
     }
     let mut cargo = process::cargo(tree.root());
-    cargo.args(["test", "--no-fail-fast", "--package", "lydian-cli", "--test", "clients"]);
+    cargo.args(["test", "--no-fail-fast", "--package", "lydian-cli", "--test", test]);
     counted(options, cargo)
 }
 

@@ -28,6 +28,7 @@ pub mod assets;
 pub mod brand;
 pub mod colour;
 pub mod dates;
+pub mod device;
 pub mod frame;
 pub mod language;
 pub mod link;

@@ -115,10 +115,10 @@ async fn answer(
     arrivals: mpsc::Sender<Arrival>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     if request.uri().path() != PATH {
-        return Ok(page(StatusCode::NOT_FOUND, "There is nothing here."));
+        return Ok(page(StatusCode::NOT_FOUND, "Nothing here", "The terminal waits at another address."));
     }
     if request.method() != Method::GET {
-        return Ok(page(StatusCode::METHOD_NOT_ALLOWED, "There is nothing to send here."));
+        return Ok(page(StatusCode::METHOD_NOT_ALLOWED, "Nothing to send", "This page takes no forms."));
     }
     let (sender, shown) = oneshot::channel();
     let query = request.uri().query().unwrap_or_default().to_owned();
@@ -127,21 +127,38 @@ async fn answer(
     Ok(match shown.await {
         Ok(Outcome::Done) => page(
             StatusCode::OK,
-            "You are signed in: the terminal has the tokens, and this page can be closed.",
+            "You are signed in",
+            "The terminal has the tokens, and this page can be closed.",
         ),
         Ok(Outcome::Failed) => page(
             StatusCode::BAD_REQUEST,
-            "You are not signed in: the terminal says why, and this page can be closed.",
+            "You are not signed in",
+            "The terminal says why, and this page can be closed.",
         ),
-        Err(_) => page(StatusCode::GONE, "The terminal does not wait for this any more."),
+        Err(_) => page(StatusCode::GONE, "Too late", "The terminal does not wait for this any more."),
     })
 }
 
-fn page(status: StatusCode, line: &str) -> Response<Full<Bytes>> {
+/// How the page looks.
+const STYLE: &str = "\
+body{margin:0;min-height:100vh;display:grid;place-items:center;font:1.0625rem/1.5 system-ui,sans-serif;color:#1d2430;background:#f4f5f7}\
+     main{max-width:26rem;margin:1rem;padding:2rem;border-radius:.75rem;background:#fff;box-shadow:0 1px 3px #0002}\
+     h1{margin:0 0 .5rem;font-size:1.375rem}\
+     p{margin:0}\
+     @media(prefers-color-scheme:dark){body{color:#e6e9ee;background:#14181e}\
+     main{background:#1e242c}\
+     }";
+
+/// What the browser may do with the page: show it in this style, which it recognises by its SHA-256.
+const POLICY: &str = "default-src 'none'; style-src 'sha256-jIsU3E+eEwY25FznoWTynLwMeEWKmkJrjsfMMj2VW7s='; \
+     frame-ancestors 'none'; base-uri 'none'";
+
+fn page(status: StatusCode, title: &str, line: &str) -> Response<Full<Bytes>> {
     let html = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\">\
-         <title>Lydian</title><p>{line}</p></html>\n"
+         <title>{title} · Lydian</title><style>{STYLE}</style></head>\
+         <body><main><h1>{title}</h1><p>{line}</p></main></body></html>\n"
     );
     let mut response = Response::new(Full::new(Bytes::from(html)));
     *response.status_mut() = status;
@@ -149,9 +166,6 @@ fn page(status: StatusCode, line: &str) -> Response<Full<Bytes>> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
-    );
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
 }

@@ -1,4 +1,4 @@
-//! Installing the client libraries: once for each lock file, and anew after one that did not come to its end.
+//! Installing what tests take from registries: once for each lock file, and anew after one that did not come to its end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 /// What was installed stands in this file, when all of it was.
 const STAMP: &str = "installed";
 
-/// A script with its library, in one language.
+/// A script with its library in one language, or a library alone.
 struct Package {
     name: &'static str,
     /// The files: the script, what it needs, and the lock.
@@ -50,6 +50,22 @@ const PYTHON: Package = Package {
         ],
     ],
 };
+
+const AXE: Package = Package {
+    name: "axe",
+    files: &[
+        ("package.json", include_str!("../chromium/axe/package.json")),
+        ("package-lock.json", include_str!("../chromium/axe/package-lock.json")),
+    ],
+    commands: NODE.commands,
+};
+
+/// The script of axe-core of npm, which checks the accessibility of a page.
+#[track_caller]
+pub(crate) fn axe() -> PathBuf {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED.get_or_init(|| AXE.install()).join("node_modules/axe-core/axe.min.js")
+}
 
 /// The script with openid-client of npm.
 #[track_caller]
@@ -99,11 +115,11 @@ fn run(words: &[&str], directory: &Path) {
     let program = if words[0].contains('/') { directory.join(words[0]) } else { PathBuf::from(words[0]) };
     let output = Command::new(program).args(&words[1..]).current_dir(directory).stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|error| {
-        panic!("the client libraries need `{}` on this machine: {error}", words[0]);
+        panic!("these tests need `{}` on this machine: {error}", words[0]);
     });
     assert!(
         output.status.success(),
-        "the client libraries cannot be installed, which needs their registry: `{shown}` failed in {}:\n{}{}",
+        "a library cannot be installed, which needs its registry: `{shown}` failed in {}:\n{}{}",
         directory.display(),
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)

@@ -8,6 +8,7 @@
 #[path = "../journeys/browser.rs"]
 #[allow(dead_code, reason = "the journeys use more of it")]
 mod browser;
+#[allow(dead_code, reason = "other tests use more of it")]
 mod install;
 #[path = "../journeys/support.rs"]
 #[allow(dead_code, reason = "the journeys use more of it")]

@@ -111,7 +111,7 @@ pub(crate) struct Captured {
 }
 
 impl Captured {
-    fn of(stream: impl Read + Send + 'static) -> Arc<Self> {
+    pub(crate) fn of(stream: impl Read + Send + 'static) -> Arc<Self> {
         let captured = Arc::new(Self::default());
         let writer = Arc::clone(&captured);
         std::thread::spawn(move || {

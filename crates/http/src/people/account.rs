@@ -9,6 +9,7 @@ use http::{Method, StatusCode};
 use http_body::Body;
 use lydian_domain::Refusal;
 use lydian_oauth_types::Form;
+use lydian_pages::device;
 use lydian_pages::views::{
     Account, AccountActions, AccountNotice, ApplicationRow, PasswordProblem, SessionRow, SignIn,
 };
@@ -205,11 +206,14 @@ impl AccountRequest<'_> {
         let frame = page::frame(realm, self.head, None);
         let sessions = service.own_sessions(realm, recognised, moment).await?;
         let applications = service.own_applications(realm, recognised, moment).await?;
+        let browsers: Vec<_> =
+            sessions.iter().map(|own| device::name(&own.session.browser.user_agent)).collect();
         let rows: Vec<SessionRow<'_>> = sessions
             .iter()
-            .map(|own| SessionRow {
+            .zip(&browsers)
+            .map(|(own, browser)| SessionRow {
                 id: &own.handle,
-                browser: &own.session.browser.user_agent,
+                browser,
                 place: None,
                 since: own.session.browser.created_at,
                 last_used: own.last_used,
