@@ -138,6 +138,14 @@ const CAMPAIGNS: &[Campaign] = &[
         run: crate::hostile::oversize::run,
     },
     Campaign {
+        name: "passwords",
+        what: "500 try wrong passwords at once, beside a resource server that introspects; --rounds is seconds",
+        gate: "8 s",
+        full: "10 min",
+        beside_others: false,
+        run: crate::hostile::passwords::run,
+    },
+    Campaign {
         name: "power",
         what: "the power is cut under load, and the disk loses and tears what was not synced",
         gate: "50 cuts",

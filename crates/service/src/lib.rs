@@ -15,6 +15,7 @@ pub mod error;
 pub mod exchanging;
 pub mod facts;
 pub mod forgetting;
+mod hashing_threads;
 pub mod id_tokens;
 pub mod install;
 pub mod introspection;

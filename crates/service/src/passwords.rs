@@ -5,17 +5,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use argon2::password_hash::phc;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use aws_lc_rs::constant_time;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use lydian_domain::PasswordHash;
 use lydian_primitives::{Mint, Secret, limits};
 use lydian_storage::Unavailable;
-use tokio::sync::Semaphore;
 
 use crate::error::ServiceError;
+use crate::hashing_threads::{HashingThreads, Memory};
 
 /// What one hash costs: memory in KiB, passes, lanes (OWASP's minimum; S9 of the reliability rules).
 const COST: (u32, u32, u32) = (19_456, 2, 1);
+
+/// The length of a tag, in bytes.
+const TAG_BYTES: usize = 32;
 
 /// The most that a stored hash may demand: memory in KiB, and passes.
 const COST_MAX: (u32, u32) = (262_144, 10);
@@ -28,7 +33,7 @@ const WAITING_MAX: usize = 64;
 
 /// Checks and makes hashes of passwords.
 pub struct Passwords {
-    threads: Arc<Semaphore>,
+    threads: HashingThreads,
     waiting: AtomicUsize,
     /// The hash of a password that nobody has: an unknown user costs as much as a known one.
     nobody: PasswordHash,
@@ -49,15 +54,10 @@ pub enum Verdict {
 impl Passwords {
     /// With as many threads as there are cores.
     pub fn new(mint: &Mint<'_>) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         // A hash with the cost of today, and a tag that no password can be found for.
-        let parts =
-            |bytes: &[u8]| phc::Output::new(bytes).map(|output| output.to_string()).unwrap_or_default();
-        let (memory, passes, lanes) = COST;
-        let (salt, tag) = (parts(&mint.bytes::<16>()), parts(&mint.bytes::<32>()));
-        let nobody = format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${tag}");
+        let nobody = phc_string(COST, &mint.bytes::<16>(), &mint.bytes::<TAG_BYTES>());
         Self {
-            threads: Arc::new(Semaphore::new(threads)),
+            threads: HashingThreads::new(),
             waiting: AtomicUsize::new(0),
             nobody: PasswordHash::from_phc(nobody),
         }
@@ -80,11 +80,11 @@ impl Passwords {
         let is_known = hash.is_some();
         let stored = hash.unwrap_or(&self.nobody).clone();
         let (salt, password) = (mint.bytes::<16>(), password.clone());
-        self.run(move || {
-            if !verifies(&stored, &password)? || !is_known {
+        self.run(move |memory| {
+            if !verifies(&stored, &password, memory)? || !is_known {
                 return Ok(Verdict::Wrong);
             }
-            let rehashed = if is_weak(&stored) { Some(make(&password, &salt)?) } else { None };
+            let rehashed = if is_weak(&stored) { Some(make(&password, &salt, memory)?) } else { None };
             Ok(Verdict::Right { rehashed })
         })
         .await
@@ -97,28 +97,25 @@ impl Passwords {
     /// Unavailable when too many wait.
     pub async fn hash(&self, password: &Secret, mint: &Mint<'_>) -> Result<PasswordHash, ServiceError> {
         let (salt, password) = (mint.bytes::<16>(), password.clone());
-        self.run(move || make(&password, &salt)).await
+        self.run(move |memory| make(&password, &salt, memory)).await
     }
 
-    /// Runs a job on a thread of its own, when it is its turn. The turn belongs to the job: who goes away does not hand it on early.
+    /// Runs a job on one of the threads for it, when it is its turn.
     async fn run<T: Send + 'static>(
         &self,
-        job: impl FnOnce() -> Result<T, Unavailable> + Send + 'static,
+        job: impl FnOnce(&mut Memory) -> Result<T, Unavailable> + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let turn = match Arc::clone(&self.threads).try_acquire_owned() {
+        let turns = self.threads.turns();
+        let turn = match Arc::clone(turns).try_acquire_owned() {
             Ok(turn) => turn,
             Err(_) => {
                 let _waits = Waits::begin(&self.waiting)?;
-                let turn = tokio::time::timeout(WAIT_MAX, Arc::clone(&self.threads).acquire_owned()).await;
+                let turn = tokio::time::timeout(WAIT_MAX, Arc::clone(turns).acquire_owned()).await;
                 turn.map_err(|_| busy())?.map_err(|_| busy())?
             }
         };
-        let done = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            job()
-        });
-        let result = done.await.map_err(|error| Unavailable::new("hash a password", error))?;
-        Ok(result?)
+        let result = self.threads.run(turn, job).await;
+        Ok(result.ok_or_else(|| Unavailable::because("hash a password: the computation did not end"))??)
     }
 }
 
@@ -146,30 +143,50 @@ fn busy() -> ServiceError {
     ServiceError::Unavailable(Unavailable::because("check a password: too many sign in at once"))
 }
 
-fn argon2() -> Result<Argon2<'static>, Unavailable> {
-    let (memory, passes, lanes) = COST;
-    let params = Params::new(memory, passes, lanes, Some(32))
-        .map_err(|error| Unavailable::new("hash a password", error))?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+/// Fills `tag` with the tag of a password at this cost: memory in KiB, passes, lanes.
+fn compute(
+    password: &Secret,
+    salt: &[u8],
+    (kibibytes, passes, lanes): (u32, u32, u32),
+    tag: &mut [u8],
+    memory: &mut Memory,
+) -> Result<(), Unavailable> {
+    let failed = |error| Unavailable::new("hash a password", error);
+    let params = Params::new(kibibytes, passes, lanes, Some(tag.len())).map_err(failed)?;
+    // What another password has left is overwritten before it is read.
+    memory.resize(params.block_count(), Block::default());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password_into_with_memory(password.expose().as_bytes(), salt, tag, memory).map_err(failed)
 }
 
-fn make(password: &Secret, salt: &[u8; 16]) -> Result<PasswordHash, Unavailable> {
-    let made: phc::PasswordHash = argon2()?
-        .hash_password_with_salt(password.expose().as_bytes(), salt)
-        .map_err(|error| Unavailable::new("hash a password", error))?;
-    Ok(PasswordHash::from_phc(made.to_string()))
+fn make(password: &Secret, salt: &[u8; 16], memory: &mut Memory) -> Result<PasswordHash, Unavailable> {
+    let mut tag = [0; TAG_BYTES];
+    compute(password, salt, COST, &mut tag, memory)?;
+    Ok(PasswordHash::from_phc(phc_string(COST, salt, &tag)))
 }
 
-fn verifies(stored: &PasswordHash, password: &Secret) -> Result<bool, Unavailable> {
+/// A hash as text, in the format of the Password Hashing Competition.
+fn phc_string((kibibytes, passes, lanes): (u32, u32, u32), salt: &[u8], tag: &[u8]) -> String {
+    let (salt, tag) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(tag));
+    format!("$argon2id$v=19$m={kibibytes},t={passes},p={lanes}${salt}${tag}")
+}
+
+fn verifies(stored: &PasswordHash, password: &Secret, memory: &mut Memory) -> Result<bool, Unavailable> {
     let parsed = phc::PasswordHash::new(stored.as_phc())
         .map_err(|error| Unavailable::new("read a stored password", error))?;
     let cost = |name: &str| parsed.params.get_decimal(name).unwrap_or(u32::MAX);
-    if parsed.algorithm.as_str() != "argon2id" || cost("m") > COST_MAX.0 || cost("t") > COST_MAX.1 {
+    let is_ours = parsed.algorithm.as_str() == "argon2id" && parsed.version == Some(Version::V0x13.into());
+    let (Some(salt), Some(expected)) = (&parsed.salt, &parsed.hash) else {
+        return Err(Unavailable::because("check a password: its hash is not complete"));
+    };
+    if !is_ours || cost("m") > COST_MAX.0 || cost("t") > COST_MAX.1 {
         return Err(Unavailable::because(
             "check a password: its hash is of another kind, or demands too much",
         ));
     }
-    Ok(argon2()?.verify_password(password.expose().as_bytes(), &parsed).is_ok())
+    let mut tag = vec![0; expected.as_bytes().len()];
+    compute(password, salt.as_ref(), (cost("m"), cost("t"), cost("p")), &mut tag, memory)?;
+    Ok(constant_time::verify_slices_are_equal(&tag, expected.as_bytes()).is_ok())
 }
 
 /// Whether a stored hash costs less than what is made today.
@@ -183,6 +200,7 @@ fn is_weak(stored: &PasswordHash) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use argon2::password_hash::PasswordHasher;
     use lydian_primitives::{SystemEntropy, Timestamp};
 
     use super::*;
@@ -225,10 +243,11 @@ mod tests {
         let weak = hash_of("password", 64, 1);
         let verdict = passwords.verify(Some(&weak), &secret("password"), &mint()).await.unwrap();
         let Verdict::Right { rehashed: Some(rehashed) } = verdict else { panic!("{verdict:?}") };
-        assert!(!is_weak(&rehashed) && verifies(&rehashed, &secret("password")).unwrap());
+        assert!(!is_weak(&rehashed) && verifies(&rehashed, &secret("password"), &mut Memory::new()).unwrap());
         for demanding in ["m=262145,t=2,p=1", "m=19456,t=11,p=1"] {
             let hash = weak.as_phc().replace("m=64,t=1,p=1", demanding);
-            let error = verifies(&PasswordHash::from_phc(hash), &secret("password")).unwrap_err();
+            let error =
+                verifies(&PasswordHash::from_phc(hash), &secret("password"), &mut Memory::new()).unwrap_err();
             assert!(error.to_string().contains("demands too much"), "{error}");
         }
     }
@@ -236,8 +255,8 @@ mod tests {
     #[tokio::test]
     async fn who_finds_too_many_waiting_is_told_to_come_back() {
         let passwords = Passwords::new(&mint());
-        let all = u32::try_from(passwords.threads.available_permits()).unwrap();
-        let _held = Arc::clone(&passwords.threads).acquire_many_owned(all).await.unwrap();
+        let all = u32::try_from(passwords.threads.turns().available_permits()).unwrap();
+        let _held = Arc::clone(passwords.threads.turns()).acquire_many_owned(all).await.unwrap();
         passwords.waiting.store(WAITING_MAX, Ordering::Relaxed);
         let refused = passwords.verify(None, &secret("password"), &mint()).await;
         assert!(matches!(refused, Err(ServiceError::Unavailable(_))));

@@ -14,6 +14,7 @@ pub(crate) mod http2;
 pub(crate) mod idle_tls;
 pub(crate) mod memory;
 pub(crate) mod oversize;
+pub(crate) mod passwords;
 pub(crate) mod process;
 mod queues;
 pub(crate) mod slow;
