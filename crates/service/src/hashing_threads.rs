@@ -15,6 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// What is added to the niceness of the process: such a thread gets a tenth of a processor that others want too.
 const NICENESS: i32 = 10;
 
+/// The room of a thread, in bytes: more than the largest threshold of glibc, 32 MiB (mallopt(3), `M_MMAP_THRESHOLD`).
+const ROOM_BYTES: usize = 40 * 1024 * 1024;
+
 /// What a computation works in, as long as it likes; it finds what the one before it has left there.
 pub(crate) type Memory = Vec<Block>;
 
@@ -85,6 +88,12 @@ impl Drop for HashingThreads {
     }
 }
 
+/// Room for blocks, of which those count that are written to. It is larger than any piece that an allocator keeps for later, so that
+/// it goes back to the system at once: pieces of 19 MiB stay behind, and are not found again among what was allocated since.
+fn new_memory() -> Memory {
+    Memory::with_capacity(ROOM_BYTES / Block::SIZE)
+}
+
 /// Starts so many threads, which take jobs until nobody can bring any more.
 fn start(count: usize) -> Arc<Jobs> {
     let jobs = Arc::new(Jobs::default());
@@ -102,7 +111,7 @@ fn work(jobs: &Jobs) {
     let own = rustix::process::getpriority_process(None).unwrap_or(0);
     // A thread that keeps its priority is no reason to check no password.
     let _ = setpriority_process(None, own + NICENESS);
-    let mut memory = Memory::new();
+    let mut memory = new_memory();
     while let Some(job) = jobs.next(&mut memory) {
         // A job that panics ends itself and not the thread: who waits for it is told by the channel that breaks.
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)));
@@ -120,7 +129,7 @@ impl Jobs {
             if waiting.is_over {
                 return None;
             }
-            *memory = Memory::new();
+            *memory = new_memory();
             self.changed.wait(&mut waiting);
         }
     }

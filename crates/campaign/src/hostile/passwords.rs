@@ -60,11 +60,13 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let tried = Arc::new(Mutex::new(Tried::new()));
     let connected = Arc::new(tokio::sync::Semaphore::new(0));
+    let begins = Arc::new(tokio::sync::Semaphore::new(0));
     let watch = MemoryWatch::begin(id);
     for number in 0..ATTACKERS {
-        let (target, tried, connected) = (Arc::clone(target), Arc::clone(&tried), Arc::clone(&connected));
+        let (target, tried) = (Arc::clone(target), Arc::clone(&tried));
+        let (connected, begins) = (Arc::clone(&connected), Arc::clone(&begins));
         runtime.spawn(async move {
-            if let Err(error) = attack(&target, number, &tried, &connected).await {
+            if let Err(error) = attack(&target, number, &tried, &connected, &begins).await {
                 tried.lock().unwrap_or_else(PoisonError::into_inner).failed(format!("{error:#}"));
             }
         });
@@ -73,6 +75,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         connected.acquire_many(ATTACKERS).await.map(tokio::sync::SemaphorePermit::forget)
     })?;
     let at_rest = process::resident_bytes(id)?;
+    begins.add_permits(ATTACKERS as usize);
     let good = GoodClient::begin(target, PER_SECOND);
     std::thread::sleep(during);
     let beside = good.finish()?;
@@ -90,7 +93,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     report.figure("a check took, p50 and p99", at(&tried.wrong));
     report.figure("a refusal took, p50 and p99", at(&tried.refused));
     report
-        .figure("memory at the first tries, at most", format!("{}, {}", mebibytes(at_rest), mebibytes(peak)));
+        .figure("memory with all connected, at most", format!("{}, {}", mebibytes(at_rest), mebibytes(peak)));
     report.figure("a sign-in was checked again after", millis(recovery));
 
     if tried.wrong.is_empty() || tried.refused.is_empty() {
@@ -160,12 +163,14 @@ async fn attack(
     number: u32,
     tried: &Mutex<Tried>,
     connected: &tokio::sync::Semaphore,
+    begins: &tokio::sync::Semaphore,
 ) -> Result<()> {
     let stream = target.tcp(address(number), None).await?;
     let mut stream = target.speak_http1(stream).await?;
     let form = SignIn::open(&mut stream).await;
     connected.add_permits(1);
     let form = form?;
+    begins.acquire().await?.forget();
     for attempt in 0_u64.. {
         let began = Instant::now();
         let (head, _) = ask(&mut stream, &form.wrong_password(number, attempt)).await?;
