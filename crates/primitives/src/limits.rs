@@ -97,6 +97,8 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Longest time that `lydian login` waits for the browser.
 pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(300);
+/// Longest time that `lydian login --device` waits, whatever the server says.
+pub const DEVICE_WAIT_MAX: Duration = Duration::from_secs(1_800);
 
 /// Most changes that one commit of the embedded store carries.
 pub const COMMIT_BATCH_MAX: usize = 512;
