@@ -31,6 +31,7 @@ pub mod dates;
 pub mod frame;
 pub mod language;
 pub mod link;
+pub mod mail;
 mod qr;
 pub mod views;
 
