@@ -100,6 +100,9 @@ pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(300);
 /// Longest time that `lydian login --device` waits, whatever the server says.
 pub const DEVICE_WAIT_MAX: Duration = Duration::from_secs(1_800);
 
+/// Most errands that wait for the mail server, and most letters that are on their way at once.
+pub const MAIL_QUEUE_MAX: usize = 1_000;
+
 /// Most changes that one commit of the embedded store carries.
 pub const COMMIT_BATCH_MAX: usize = 512;
 /// Most changes that wait for the writer; beyond it a change is refused as unavailable.

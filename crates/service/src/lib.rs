@@ -22,8 +22,11 @@ pub mod issuing;
 pub mod key_rotation;
 pub mod known_callers;
 pub mod limiter;
+pub mod links;
 pub mod logging_out;
+pub mod mail;
 pub mod node;
+pub mod password_rules;
 pub mod passwords;
 pub mod prf;
 pub mod revocation;
@@ -66,6 +69,8 @@ pub struct Service {
     passwords: passwords::Passwords,
     sign_in_limits: signing_in::SignInLimits,
     device_limits: devices::DeviceLimits,
+    outbox: mail::Outbox,
+    mail_limits: mail::MailLimits,
 }
 
 /// One request at one instant, after all of it has arrived.
@@ -97,6 +102,8 @@ impl Service {
             passwords: passwords::Passwords::new(&Mint::new(node.clock().now(), node.entropy())),
             sign_in_limits: signing_in::SignInLimits::default(),
             device_limits: devices::DeviceLimits::default(),
+            outbox: mail::Outbox::default(),
+            mail_limits: mail::MailLimits::default(),
             node,
             storage,
         })

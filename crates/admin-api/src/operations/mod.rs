@@ -48,6 +48,7 @@ operations! {
     records::SetEnabled,
     records::Show,
     revoke::Revoke,
+    users::MakeResetLink,
     users::SetPassword,
 }
 

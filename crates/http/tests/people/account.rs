@@ -10,11 +10,11 @@ use crate::logout::is_signed_in;
 const PATH: &str = "/oauth2/account";
 const NEW_PASSWORD: &str = "another horse altogether";
 
-async fn account(server: &TestServer, browser: &mut Browser) -> Page {
+pub(crate) async fn account(server: &TestServer, browser: &mut Browser) -> Page {
     browser.send(server, Request::of("GET", PATH)).await
 }
 
-async fn signed_in(server: &TestServer, username: &str, password: &str) -> Browser {
+pub(crate) async fn signed_in(server: &TestServer, username: &str, password: &str) -> Browser {
     let mut browser = Browser::default();
     let page = account(server, &mut browser).await;
     let page = browser.sign_in(server, &page, username, password).await.unwrap();
@@ -32,7 +32,7 @@ fn submit(form: &crate::browser::Form) -> Request {
     form.inputs.iter().fold(Request::post(&path), |request, (name, value)| request.parameter(name, value))
 }
 
-async fn change_password(
+pub(crate) async fn change_password(
     server: &TestServer,
     browser: &mut Browser,
     current: &str,

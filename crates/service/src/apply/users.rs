@@ -8,10 +8,8 @@ use lydian_storage::{Precondition, Write};
 use super::plan::{Plan, differences, set};
 use super::{ApplyDocumentError, MadePassword, UserEntry};
 use crate::error::ServiceError;
+use crate::password_rules::PASSWORD_CHARACTERS_MIN;
 use crate::passwords::Verdict;
-
-/// The shortest password that is accepted, in characters (NIST SP 800-63B §3.1.1.2 asks for 8 where it is not the only factor).
-pub const PASSWORD_CHARACTERS_MIN: usize = 8;
 
 impl Plan<'_> {
     pub(super) async fn user(&mut self, entry: &UserEntry) -> Result<(), ApplyDocumentError> {
@@ -30,7 +28,10 @@ impl Plan<'_> {
         if let Some(profile) = &entry.profile {
             // What the store stamps is no difference.
             let updated_at = profile.updated_at.or(user.profile.updated_at);
-            user.profile = UserProfile { updated_at, ..profile.clone() };
+            // Nor is what the person confirmed, as long as the address stays: another one is not confirmed unless the document says so.
+            let email_verified = profile.email_verified
+                || (user.profile.email_verified && profile.email == user.profile.email);
+            user.profile = UserProfile { updated_at, email_verified, ..profile.clone() };
         }
         let mut differences = before.as_ref().map(|before| differences(&shown(before), &shown(&user)));
         let password = self.password(&record, entry, before.as_ref()).await?;
