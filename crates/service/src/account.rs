@@ -14,6 +14,7 @@ use lydian_storage::{ApplyError, Change, Precondition, Unavailable, Write};
 use crate::directory::RealmState;
 use crate::error::ServiceError;
 use crate::mail::{Errand, Recipient};
+use crate::password_rules;
 use crate::passwords::Verdict;
 use crate::sessions::{NewCookie, Proof, Recognised};
 use crate::{Moment, Service};
@@ -213,7 +214,7 @@ impl Service {
         moment: &Moment,
     ) -> Result<Result<NewCookie, PasswordFault>, ServiceError> {
         let user = &recognised.user;
-        if let Err(fault) = self.check_new_password(realm, user, change.new, change.repeated) {
+        if let Err(fault) = password_rules::check_repeated(&realm.realm, user, change.new, change.repeated) {
             return Ok(Err(fault));
         }
         self.admit_guess(realm, &user.username, address, moment)?;

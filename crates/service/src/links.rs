@@ -14,6 +14,7 @@ use crate::account::PasswordFault;
 use crate::directory::RealmState;
 use crate::error::ServiceError;
 use crate::mail::{Errand, Recipient};
+use crate::password_rules;
 use crate::sessions::Recognised;
 use crate::{Moment, Service};
 
@@ -106,7 +107,7 @@ impl Service {
         moment: &Moment,
     ) -> Result<Result<(), PasswordFault>, ServiceError> {
         let user = self.open_reset_link(realm, link, moment).await?;
-        if let Err(fault) = self.check_new_password(realm, &user, new, repeated) {
+        if let Err(fault) = password_rules::check_repeated(&realm.realm, &user, new, repeated) {
             return Ok(Err(fault));
         }
         let password = Some(self.passwords.hash(new, &self.mint(moment)).await?);

@@ -5,8 +5,8 @@
 //! [`Service::open_outbox`] and letters from [`Service::write_letters`].
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use lydian_domain::{RealmId, User, UserId};

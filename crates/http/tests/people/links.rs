@@ -168,7 +168,12 @@ async fn a_reset_link_works_once() {
     let mut mailing = Mailing::start().await;
     let link = mailing.reset_link().await;
     let page = mailing.open(&link).await;
-    for wrong in [("short", "short"), (NEW_PASSWORD, "another horse")] {
+    for wrong in [
+        ("short", "short"),
+        (NEW_PASSWORD, "another horse"),
+        ("password1", "password1"),
+        ("alice1852", "alice1852"),
+    ] {
         let page = mailing.choose(&page, wrong.0, wrong.1).await;
         assert!(page.problem.is_some() && page.offers("save-password"), "{}", page.text);
     }
