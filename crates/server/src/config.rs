@@ -58,6 +58,10 @@ pub struct Config {
     pub drain_seconds: u64,
     /// The rates beyond which callers are slowed down.
     pub rates: RateLimits,
+    /// How long one hash of a password shall take, in milliseconds; measured at the first start.
+    pub password_hash_milliseconds: u64,
+    /// Memory for all hashes of passwords at once, in MiB.
+    pub password_memory_mib: u32,
     /// Proxies whose word on a client's address is believed.
     pub trusted_proxies: Vec<Network>,
     /// Threads that answer requests; as many as processors when zero.
@@ -100,6 +104,8 @@ impl Default for Config {
             connections_per_address_max: lydian_primitives::limits::CONNECTIONS_PER_ADDRESS_MAX,
             drain_seconds: lydian_primitives::limits::DRAIN_TIMEOUT.as_secs(),
             rates: RateLimits::default(),
+            password_hash_milliseconds: 250,
+            password_memory_mib: lydian_service::passwords::MEMORY_BUDGET / 1_024,
             trusted_proxies: Vec::new(),
             worker_threads: 0,
             mail: MailConfig::default(),
@@ -198,6 +204,12 @@ keys! {
     "metrics_listen", "Address of metrics and health.",
         |config| config.metrics_listen.to_string(),
         |config, text| address(text).map(|value| config.metrics_listen = value);
+    "password_hash_milliseconds", "How long one hash of a password shall take on this machine, in milliseconds. It is measured at the first start, and kept; never below the minimum of OWASP.",
+        |config| config.password_hash_milliseconds.to_string(),
+        |config, text| number(text, 0, 2_000).map(|value| config.password_hash_milliseconds = value);
+    "password_memory_mib", "Memory for all hashes of passwords at once, in MiB: it bounds how many people sign in at the same instant.",
+        |config| config.password_memory_mib.to_string(),
+        |config, text| number(text, 19, 65_536).map(|value| config.password_memory_mib = u32::try_from(value).unwrap_or_default());
     "tls_certificate", "PEM file with the certificate chain of the public listener. A self-signed one is made when it is left out.",
         |config| config.tls_certificate.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
         |config, text| path(text).map(|value| config.tls_certificate = Some(value));
@@ -470,7 +482,12 @@ impl Config {
 
     /// The settings of the use cases under this issuer.
     pub fn settings(&self, issuer: String) -> Settings {
-        Settings { issuer, fact_cache_bytes: self.fact_cache_bytes, limits: self.rates }
+        Settings {
+            issuer,
+            fact_cache_bytes: self.fact_cache_bytes,
+            limits: self.rates,
+            password_memory_kib: self.password_memory_mib.saturating_mul(1_024),
+        }
     }
 
     /// The settings of a listener, without TLS.

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -194,6 +195,8 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
     .await
     .map_err(RunError::Store)?;
     remember_issuer(&store.storage, &issuer, last_issuer.as_deref()).await?;
+    let target = Duration::from_millis(config.password_hash_milliseconds);
+    store.service.calibrate_passwords(target).await.map_err(io::Error::other)?;
 
     let now = SystemClock.now();
     let demo = if options.demo {
