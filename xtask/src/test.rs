@@ -38,7 +38,11 @@ const STAGES: &[Stage<Options>] = &[
         what: "public client libraries of other languages sign a person in",
         run: clients,
     },
-    Stage { name: "browser", what: "people in a real Chromium: what they see, press and are told", run: browser },
+    Stage {
+        name: "browser",
+        what: "people in a real Chromium: what they see, press and are told",
+        run: browser,
+    },
     Stage {
         name: "campaigns",
         what: "the small size of each campaign: crashes, failing disks, hostile clients",

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use lydian_service::Service;
 use lydian_service::administration::examination::Finding;
+use lydian_service::mail::Letter;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,10 @@ pub trait Host: Send + Sync + 'static {
 
     /// What there is to be found around the service.
     fn examine(&self) -> Vec<Finding>;
+
+    /// Sends a letter now, to try whether mail goes out; the error is a sentence.
+    fn send_test_mail(&self, letter: Letter)
+    -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
 
     /// Copies the database as it is at one moment into a file in the data directory; the error is a sentence.
     fn snapshot(&self) -> Pin<Box<dyn Future<Output = Result<SnapshotFacts, String>> + Send + '_>>;

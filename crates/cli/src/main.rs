@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod keys;
 mod login;
+mod mail;
 mod output;
 mod records;
 mod revoke;
@@ -58,6 +59,9 @@ enum Command {
     Keys(keys::Command),
     /// Sign in with a browser, and print the tokens
     Login(login::Arguments),
+    /// Try whether mail goes out
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Handle realms (tenants) one at a time
     #[command(subcommand)]
     Realm(records::Command<records::AddRealm>),
@@ -162,6 +166,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Login(arguments) => login::run(&arguments),
+        Command::Mail(command) => mail::run(&command),
         Command::Realm(command) => records::run(&command),
         Command::Restore(arguments) => backup::restore(&arguments),
         Command::Revoke(arguments) => revoke::run(&arguments),

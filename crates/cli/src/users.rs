@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use lydian_admin_api::operations::users::SetPassword;
+use lydian_admin_api::operations::users::{MakeResetLink, SetPassword};
 use lydian_domain::{RealmName, UserProfile};
 use lydian_server::control::Absent;
 use lydian_service::administration::records::Kind;
@@ -19,6 +19,8 @@ use crate::records::{self, Adds, InRealm, NameArguments};
 pub(crate) enum Command {
     /// Set the password: typed twice, read from a file, or made here and shown once
     SetPassword(SetPasswordArguments),
+    /// Make a link with which the user chooses a new password, once, within half an hour
+    ResetLink(NameArguments),
     #[command(flatten)]
     Record(records::Command<AddUser>),
 }
@@ -145,6 +147,7 @@ fn typed_twice() -> Result<String, String> {
 pub(crate) fn run(command: &Command) -> Result<ExitCode, ExitCode> {
     let SetPasswordArguments { name, source } = match command {
         Command::Record(command) => return records::run(command),
+        Command::ResetLink(name) => return reset_link(name),
         Command::SetPassword(arguments) => arguments,
     };
     let password = source.read().map_err(|what| {
@@ -159,5 +162,18 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, ExitCode> {
             "The password is set. What was granted with the old one is dead.".to_owned()
         }
         None => "It was this password already; nothing changed.".to_owned(),
+    })
+}
+
+fn reset_link(name: &NameArguments) -> Result<ExitCode, ExitCode> {
+    let operation = MakeResetLink { record: name.record(Kind::User) };
+    let made = name.target.perform("make the link", Absent::Refuse, operation)?;
+    name.target.show(&made, || {
+        format!(
+            "Whoever opens this link chooses the password of {}, once, until {}:\n\n{}",
+            made.username,
+            output::instant(made.expires_at),
+            made.link
+        )
     })
 }

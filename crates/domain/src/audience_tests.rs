@@ -284,9 +284,8 @@ fn check_grant(grant: &Grant, scopes: Option<&str>, resources: &[&str], expected
     let chosen = of_grant(&caller(), grant, &request, &realm, ISSUER);
     let chosen =
         chosen.map(|chosen| (chosen.api.map(|api| api.audience.clone()), chosen.scope.as_str().to_owned()));
-    let expected = expected.map(|(audience, scope)| {
-        ((audience != ISSUER).then(|| audience.to_owned()), scope.to_owned())
-    });
+    let expected = expected
+        .map(|(audience, scope)| ((audience != ISSUER).then(|| audience.to_owned()), scope.to_owned()));
     assert_eq!(chosen, expected, "{scopes:?} {resources:?}");
 }
 

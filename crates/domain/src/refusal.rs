@@ -89,6 +89,8 @@ pub enum Refusal {
     GrantTypeNotAllowed,
     /// The grant type is not offered (RFC 6749 §5.2).
     GrantTypeUnsupported,
+    /// The link of a mail was used, has expired, or is none of ours.
+    LinkUsed,
     /// A sign-in is needed, and the client forbade to ask (OpenID Connect Core §3.1.2.6).
     LoginRequired,
     /// The parameter `max_age` is no number of seconds (OpenID Connect Core §3.1.2.1).
@@ -163,7 +165,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant.
-    pub const ALL: [Self; 76] = [
+    pub const ALL: [Self; 77] = [
         Self::AccessDenied,
         Self::AuthenticationMethodsMixed,
         Self::AuthenticationSchemeUnknown,
@@ -205,6 +207,7 @@ impl Refusal {
         Self::GrantTypeMissing,
         Self::GrantTypeNotAllowed,
         Self::GrantTypeUnsupported,
+        Self::LinkUsed,
         Self::LoginRequired,
         Self::MaxAgeMalformed,
         Self::NonceTooLong,
@@ -285,6 +288,7 @@ impl Refusal {
             | Self::FlowInvalid
             | Self::FormMalformed
             | Self::GrantTypeMissing
+            | Self::LinkUsed
             | Self::MaxAgeMalformed
             | Self::NonceTooLong
             | Self::ParameterInQuery
@@ -364,6 +368,7 @@ impl Refusal {
             Self::GrantTypeMissing => "the parameter grant_type is missing",
             Self::GrantTypeNotAllowed => "the client may not use this grant type",
             Self::GrantTypeUnsupported => "the grant type is not offered",
+            Self::LinkUsed => "the link was used or has expired",
             Self::LoginRequired => "the person has to sign in first",
             Self::MaxAgeMalformed => "the parameter max_age is a number of seconds",
             Self::NonceTooLong => "the parameter nonce is too long",

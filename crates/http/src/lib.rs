@@ -38,6 +38,7 @@ pub use counters::Counters;
 use crate::client_address::Network;
 use crate::error_response::Problem;
 use crate::people::authorize::Asked;
+use crate::people::links::Linked;
 use crate::routes::{Endpoint, Route};
 
 /// An answer with its whole body.
@@ -120,10 +121,14 @@ impl Endpoints {
             Endpoint::Account => people::account::handle(&self.service, route.realm, head, body, peer).await,
             Endpoint::Asset => people::assets::handle(head.uri.path()),
             Endpoint::Authorize => self.person(Asked::Authorize, route, head, body, peer).await,
+            Endpoint::ConfirmAddress => self.linked(Linked::ConfirmAddress, route, head, body, peer).await,
             Endpoint::Consent => self.person(Asked::Consent, route, head, body, peer).await,
             Endpoint::Continue => self.person(Asked::Continue, route, head, body, peer).await,
             Endpoint::Device => people::device::handle(&self.service, route.realm, head, body, peer).await,
             Endpoint::DeviceAuthorize => device::handle(&self.service, route.realm, head, body, peer).await,
+            Endpoint::ForgottenPassword => {
+                self.linked(Linked::ForgottenPassword, route, head, body, peer).await
+            }
             Endpoint::Introspect => {
                 introspect::handle(&self.service, &self.counters, route.realm, head, body, peer).await
             }
@@ -133,11 +138,26 @@ impl Endpoints {
                 Ok(published::metadata(&*find_realm(&self.service, route.realm)?, &head.headers))
             }
             Endpoint::Par => par::handle(&self.service, route.realm, head, body, peer).await,
+            Endpoint::ResetPassword => self.linked(Linked::ResetPassword, route, head, body, peer).await,
             Endpoint::Revoke => revoke::handle(&self.service, route.realm, head, body, peer).await,
             Endpoint::SignIn => self.person(Asked::SignIn, route, head, body, peer).await,
             Endpoint::Token => token::handle(&self.service, route.realm, head, body, peer).await,
             Endpoint::UserInfo => people::userinfo::handle(&self.service, route.realm, head, body).await,
         }
+    }
+
+    async fn linked<B>(
+        &self,
+        linked: Linked,
+        route: Route<'_>,
+        head: &http::request::Parts,
+        body: B,
+        peer: IpAddr,
+    ) -> Result<Answer, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        people::links::handle(&self.service, linked, route.realm, head, body, peer).await
     }
 
     async fn person<B>(

@@ -12,6 +12,8 @@ pub enum Endpoint {
     Asset,
     /// RFC 6749 §3.1.
     Authorize,
+    /// The page that confirms an address.
+    ConfirmAddress,
     /// The decision of the consent page.
     Consent,
     /// An authorization request after its person signed in.
@@ -20,6 +22,8 @@ pub enum Endpoint {
     Device,
     /// RFC 8628 §3.1.
     DeviceAuthorize,
+    /// The page that asks for a link to a new password.
+    ForgottenPassword,
     /// RFC 7662.
     Introspect,
     /// RFC 7517 §5.
@@ -30,6 +34,8 @@ pub enum Endpoint {
     Metadata,
     /// RFC 9126.
     Par,
+    /// The page on which a forgotten password is replaced.
+    ResetPassword,
     /// RFC 7009.
     Revoke,
     /// The form of the sign-in page.
@@ -42,19 +48,22 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Account,
         Self::Asset,
         Self::Authorize,
+        Self::ConfirmAddress,
         Self::Consent,
         Self::Continue,
         Self::Device,
         Self::DeviceAuthorize,
+        Self::ForgottenPassword,
         Self::Introspect,
         Self::Jwks,
         Self::LogOut,
         Self::Metadata,
         Self::Par,
+        Self::ResetPassword,
         Self::Revoke,
         Self::SignIn,
         Self::Token,
@@ -64,9 +73,14 @@ impl Endpoint {
     /// The methods that it answers, as the header `Allow` has them.
     pub const fn allow(self) -> &'static str {
         match self {
-            Self::Account | Self::Authorize | Self::LogOut | Self::UserInfo | Self::Device => {
-                "GET, HEAD, POST"
-            }
+            Self::Account
+            | Self::Authorize
+            | Self::ConfirmAddress
+            | Self::ForgottenPassword
+            | Self::LogOut
+            | Self::ResetPassword
+            | Self::UserInfo
+            | Self::Device => "GET, HEAD, POST",
             Self::Consent
             | Self::Introspect
             | Self::Revoke
@@ -81,9 +95,14 @@ impl Endpoint {
     /// Whether it answers this method.
     pub fn allows(self, method: &Method) -> bool {
         match self {
-            Self::Account | Self::Authorize | Self::LogOut | Self::UserInfo | Self::Device => {
-                method == Method::GET || method == Method::HEAD || method == Method::POST
-            }
+            Self::Account
+            | Self::Authorize
+            | Self::ConfirmAddress
+            | Self::ForgottenPassword
+            | Self::LogOut
+            | Self::ResetPassword
+            | Self::UserInfo
+            | Self::Device => method == Method::GET || method == Method::HEAD || method == Method::POST,
             Self::Consent
             | Self::Introspect
             | Self::Revoke
@@ -106,12 +125,15 @@ impl Endpoint {
             Self::Account => "account",
             Self::Asset => "asset",
             Self::Authorize => "authorize",
+            Self::ConfirmAddress => "confirm_address",
             Self::Consent => "consent",
             Self::Continue => "continue",
+            Self::ForgottenPassword => "forgotten_password",
             Self::Introspect => "introspect",
             Self::Jwks => "jwks",
             Self::LogOut => "logout",
             Self::Metadata => "metadata",
+            Self::ResetPassword => "reset_password",
             Self::Revoke => "revoke",
             Self::SignIn => "sign_in",
             Self::Token => "token",
@@ -130,15 +152,18 @@ pub struct Route<'a> {
 }
 
 /// The paths of a realm. Another realm than the default one has them under `/t/{realm}`.
-pub const PATHS: [(&str, Endpoint); 16] = [
+pub const PATHS: [(&str, Endpoint); 19] = [
     ("/oauth2/device_authorize", Endpoint::DeviceAuthorize),
     ("/oauth2/device", Endpoint::Device),
     ("/oauth2/par", Endpoint::Par),
     ("/oauth2/account", Endpoint::Account),
     ("/oauth2/authorize", Endpoint::Authorize),
+    ("/oauth2/confirm-address", Endpoint::ConfirmAddress),
     ("/oauth2/consent", Endpoint::Consent),
     ("/oauth2/continue", Endpoint::Continue),
+    ("/oauth2/forgotten-password", Endpoint::ForgottenPassword),
     ("/oauth2/logout", Endpoint::LogOut),
+    ("/oauth2/reset-password", Endpoint::ResetPassword),
     ("/oauth2/sign-in", Endpoint::SignIn),
     ("/oauth2/userinfo", Endpoint::UserInfo),
     ("/oauth2/introspect", Endpoint::Introspect),

@@ -32,6 +32,7 @@ pub mod device;
 pub mod frame;
 pub mod language;
 pub mod link;
+pub mod mail;
 mod qr;
 pub mod views;
 

@@ -231,6 +231,8 @@ fn buttons_and_inputs_have_the_names_that_are_promised() {
             "account",
             &["new-recovery-codes", "current_password", "new_password", "repeat_password", "save-password"],
         ),
+        ("account", &["address", "send-address-link"]),
+        ("confirm-address", &["confirm-address"]),
         ("log-out", &["log-out", "stay"]),
         ("form-post", &["response", "continue"]),
     ];

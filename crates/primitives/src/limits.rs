@@ -97,6 +97,17 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Longest time that `lydian login` waits for the browser.
 pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(300);
+/// Longest time that `lydian login --device` waits, whatever the server says.
+pub const DEVICE_WAIT_MAX: Duration = Duration::from_secs(1_800);
+
+/// Most errands that wait for the mail server, and most letters that are on their way at once.
+pub const MAIL_QUEUE_MAX: usize = 1_000;
+/// Most connections to the mail server at once.
+pub const MAIL_CONNECTIONS_MAX: usize = 4;
+/// Longest time that the mail server may take for one letter.
+pub const MAIL_SEND_TIMEOUT: Duration = Duration::from_secs(120);
+/// Longest time that a stop waits for mail that was promised.
+pub const MAIL_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Most changes that one commit of the embedded store carries.
 pub const COMMIT_BATCH_MAX: usize = 512;

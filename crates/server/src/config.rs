@@ -13,6 +13,7 @@ use lydian_service::Settings;
 use lydian_service::settings::RateLimits;
 
 use crate::listener::ListenerSettings;
+use crate::mail::{MailConfig, MailTls};
 use crate::tls::{TlsFiles, TlsVersions};
 
 /// The file that is read when it exists and no other is named.
@@ -57,10 +58,16 @@ pub struct Config {
     pub drain_seconds: u64,
     /// The rates beyond which callers are slowed down.
     pub rates: RateLimits,
+    /// How long one hash of a password shall take, in milliseconds; measured at the first start.
+    pub password_hash_milliseconds: u64,
+    /// Memory for all hashes of passwords at once, in MiB.
+    pub password_memory_mib: u32,
     /// Proxies whose word on a client's address is believed.
     pub trusted_proxies: Vec<Network>,
     /// Threads that answer requests; as many as processors when zero.
     pub worker_threads: usize,
+    /// How mail is sent.
+    pub mail: MailConfig,
     /// How logs are written.
     pub log_format: LogFormat,
     /// What is logged, as a filter of `tracing` (`info`, `debug`, `lydian_http=debug`).
@@ -97,8 +104,11 @@ impl Default for Config {
             connections_per_address_max: lydian_primitives::limits::CONNECTIONS_PER_ADDRESS_MAX,
             drain_seconds: lydian_primitives::limits::DRAIN_TIMEOUT.as_secs(),
             rates: RateLimits::default(),
+            password_hash_milliseconds: 250,
+            password_memory_mib: lydian_service::passwords::MEMORY_BUDGET / 1_024,
             trusted_proxies: Vec::new(),
             worker_threads: 0,
+            mail: MailConfig::default(),
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),
         }
@@ -166,9 +176,40 @@ keys! {
     "log_level", "What is logged: error, warn, info, debug, trace, or a filter such as info,lydian_http=debug.",
         |config| config.log_level.clone(),
         |config, text| filter(text).map(|value| config.log_level = value);
+    "mail_ca_file", "PEM file with the certificates that the mail server may have, and no others. Those of the system when it is left out.",
+        |config| config.mail.ca_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+        |config, text| path(text).map(|value| config.mail.ca_file = Some(value));
+    "mail_from", "The sender of mail: an address, or a name and an address in angle brackets. Without a name that of the realm is used.",
+        |config| config.mail.from.as_ref().map(ToString::to_string).unwrap_or_default(),
+        |config, text| sender(text).map(|value| config.mail.from = value);
+    "mail_host", "The mail server (SMTP) by which mail is sent. No mail is sent when it is left out.",
+        |config| config.mail.host.clone(),
+        |config, text| host(text).map(|value| config.mail.host = value);
+    "mail_password_file", "File with the password for the mail server, without the line end.",
+        |config| config.mail.password_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+        |config, text| path(text).map(|value| config.mail.password_file = Some(value));
+    "mail_port", "The port of the mail server; 0 for 465 with TLS, 587 with STARTTLS, 25 with neither.",
+        |config| config.mail.port.to_string(),
+        |config, text| number(text, 0, 65_535).map(|value| config.mail.port = u16::try_from(value).unwrap_or_default());
+    "mail_tls", "How the way to the mail server is protected: required (TLS from the first byte), starttls, or insecure_plain.",
+        |config| config.mail.tls.name().to_owned(),
+        |config, text| {
+            let known = [MailTls::InsecurePlain, MailTls::Required, MailTls::StartTls];
+            let found = known.into_iter().find(|tls| tls.name() == text);
+            found.map(|tls| config.mail.tls = tls).ok_or_else(|| "it is required, starttls or insecure_plain".to_owned())
+        };
+    "mail_username", "Who signs in at the mail server.",
+        |config| config.mail.username.clone(),
+        |config, text| plain(text).map(|value| config.mail.username = value);
     "metrics_listen", "Address of metrics and health.",
         |config| config.metrics_listen.to_string(),
         |config, text| address(text).map(|value| config.metrics_listen = value);
+    "password_hash_milliseconds", "How long one hash of a password shall take on this machine, in milliseconds. It is measured at the first start, and kept; never below the minimum of OWASP.",
+        |config| config.password_hash_milliseconds.to_string(),
+        |config, text| number(text, 0, 2_000).map(|value| config.password_hash_milliseconds = value);
+    "password_memory_mib", "Memory for all hashes of passwords at once, in MiB: it bounds how many people sign in at the same instant.",
+        |config| config.password_memory_mib.to_string(),
+        |config, text| number(text, 19, 65_536).map(|value| config.password_memory_mib = u32::try_from(value).unwrap_or_default());
     "tls_certificate", "PEM file with the certificate chain of the public listener. A self-signed one is made when it is left out.",
         |config| config.tls_certificate.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
         |config, text| path(text).map(|value| config.tls_certificate = Some(value));
@@ -292,7 +333,16 @@ fn set_all(config: &mut Config, text: &str, path: &Path, faults: &mut Vec<Fault>
         Err(error) => return faults.push(Fault(format!("read {}: {error}", path.display()))),
     };
     let source = Source::File(path.to_owned());
+    // The keys of mail may stand in a table of their own.
+    let (mut keys, mut tables) = (Vec::new(), Vec::new());
     for (name, value) in table {
+        match value {
+            toml::Value::Table(table) if name == "mail" => tables.extend(table),
+            value => keys.push((name, value)),
+        }
+    }
+    keys.extend(tables.into_iter().map(|(name, value)| (format!("mail_{name}"), value)));
+    for (name, value) in keys {
         match text_of(&value) {
             Some(value) => set(config, &name, &value, &source, faults),
             None => faults.push(Fault(format!(
@@ -353,10 +403,36 @@ fn check(config: &Config, faults: &mut Vec<Fault>) {
             faults.push(Fault(format!("listen: {beyond} is beyond this machine and the issuer names this machine only. Set issuer to the address that clients use, {remedy}")));
         }
     }
+    faults.extend(config.mail.faults().into_iter().map(Fault));
     let issuer_is_plain = config.issuer.as_deref().is_some_and(|issuer| issuer.starts_with("http://"));
     if issuer_is_plain && !config.insecure_plain_http {
         faults.push(Fault("issuer: it must begin with https:// (RFC 8414 §2); plain http goes with insecure_plain_http alone".to_owned()));
     }
+}
+
+/// A host by name or address.
+fn host(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:".contains(&byte);
+    if text.len() <= 253 && text.bytes().all(is_plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("it is the name or the address of a machine, without a port".to_owned())
+    }
+}
+
+fn sender(text: &str) -> Result<Option<lettre::message::Mailbox>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || {
+        "it is an address such as no-reply@example.com, or a name and an address: Example <no-reply@example.com>".to_owned()
+    };
+    let is_plain = !text.chars().any(char::is_control);
+    text.parse().ok().filter(|_| is_plain).map(Some).ok_or_else(wrong)
+}
+
+fn plain(text: &str) -> Result<String, String> {
+    if text.chars().any(char::is_control) { Err("it is one line".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 fn is_loopback(address: IpAddr) -> bool {
@@ -399,13 +475,19 @@ impl Config {
         let options = [
             ("insecure_plain_http", self.insecure_plain_http),
             ("insecure_beyond_loopback", self.insecure_beyond_loopback),
+            ("mail_tls", self.mail.is_set() && self.mail.tls == MailTls::InsecurePlain),
         ];
         options.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
     }
 
     /// The settings of the use cases under this issuer.
     pub fn settings(&self, issuer: String) -> Settings {
-        Settings { issuer, fact_cache_bytes: self.fact_cache_bytes, limits: self.rates }
+        Settings {
+            issuer,
+            fact_cache_bytes: self.fact_cache_bytes,
+            limits: self.rates,
+            password_memory_kib: self.password_memory_mib.saturating_mul(1_024),
+        }
     }
 
     /// The settings of a listener, without TLS.

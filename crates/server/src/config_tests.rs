@@ -156,3 +156,38 @@ fn a_shell_that_exports_the_demo_still_starts_a_server() {
     let environment = [("LYDIAN_URL".to_owned(), "x".to_owned()), ("LYDIAN_CA".to_owned(), "y".to_owned())];
     assert!(load(&Flags::default(), environment.into_iter()).is_ok());
 }
+
+#[test]
+fn mail_is_set_by_keys_or_by_a_table_and_what_does_not_go_together_is_a_fault() {
+    let table = "[mail]\nhost = \"mail.example.com\"\nfrom = \"Example <no-reply@example.com>\"\ntls = \"starttls\"\n";
+    let config = load_file(table).unwrap();
+    assert_eq!(config.mail.to_string(), "mail.example.com:587 (starttls) as no-reply@example.com");
+    assert_eq!(load_file(&config.print()).unwrap().mail.to_string(), config.mail.to_string());
+    let plain = "mail_host = \"127.0.0.1\"\nmail_from = \"a@b.example\"\nmail_tls = \"insecure_plain\"\n";
+    assert_eq!(load_file(plain).unwrap().insecure_options(), ["mail_tls"]);
+    let ours = "mail_host = \"mail.example.com\"\nmail_from = \"a@b.example\"\n";
+    assert!(load_file(ours).unwrap().insecure_options().is_empty());
+    for (text, said) in [
+        ("mail_from = \"a@b.example\"", "mail_host"),
+        ("mail_port = 25", "mail_host"),
+        ("mail_host = \"mail.example.com\"", "mail_from"),
+        ("mail_host = \"mail.example.com:25\"\nmail_from = \"a@b.example\"\nmail_port = 70000", "mail_port"),
+        ("mail_host = \"a/b\"", "mail_host"),
+        ("mail_host = \"a\"\nmail_from = \"nobody\"", "mail_from"),
+        (&format!("{ours}mail_username = \"x\""), "give both, or neither"),
+        (&format!("{ours}mail_password_file = \"x\""), "give both, or neither"),
+        (&format!("{ours}mail_tls = \"none\""), "required, starttls or insecure_plain"),
+        (
+            &format!(
+                "{ours}mail_tls = \"insecure_plain\"\nmail_username = \"x\"\nmail_password_file = \"y\""
+            ),
+            "the password would cross the network readable",
+        ),
+        (&format!("{plain}mail_ca_file = \"x\""), "no certificate is looked at"),
+        ("[mail]\nhots = \"a\"", "mail_hots"),
+        ("[nail]\nhost = \"a\"", "nail"),
+    ] {
+        let faults = load_file(text).expect_err(text);
+        assert!(faults.iter().any(|fault| fault.0.contains(said)), "{text}: {faults:?}");
+    }
+}

@@ -16,6 +16,7 @@ use lydian_admin_api::{AdminApi, Host, Operation, OperationError, PATH_PREFIX, S
 use lydian_primitives::{Clock, SystemClock, SystemEntropy};
 use lydian_service::Settings;
 use lydian_service::administration::examination::Finding;
+use lydian_service::mail::Letter;
 use lydian_storage::Unavailable;
 use tempfile::TempDir;
 use tokio::net::UnixStream;
@@ -123,6 +124,13 @@ impl Host for CommandHost {
         let own = TlsFiles::in_directory(&self.0.join("tls"));
         let certificate = own.certificate.exists().then_some(&own);
         examination::examine(&self.0, certificate, SystemClock.now())
+    }
+
+    fn send_test_mail(
+        &self,
+        _letter: Letter,
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
+        Box::pin(async { Err("the server is stopped: start it, and try again".to_owned()) })
     }
 
     fn snapshot(&self) -> Pin<Box<dyn Future<Output = Result<SnapshotFacts, String>> + Send + '_>> {

@@ -276,7 +276,7 @@ default_api = "{API_AUDIENCE}"
 client_id = "{CLI_CLIENT_ID}"
 name = "Lydian on the command line"
 auth_methods = ["none"]
-grant_types = ["authorization_code", "refresh_token"]
+grant_types = ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
 redirect_uris = ["{CLI_REDIRECT_URI}"]
 allowed = {{ "{API_AUDIENCE}" = ["read", "write"], "{JWT_API_AUDIENCE}" = ["read", "write"] }}
 issuer_scopes = ["openid", "profile", "email", "offline_access"]

@@ -11,6 +11,7 @@ pub mod data_directory;
 pub mod demo;
 mod examination;
 pub mod listener;
+pub mod mail;
 pub mod offline;
 pub mod operations;
 pub mod run;

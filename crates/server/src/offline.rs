@@ -95,6 +95,8 @@ impl OpenStore {
         node.hold_lease();
         let storage: SharedStorage = embedded;
         let service = Service::new(node, Arc::clone(&storage));
+        let unavailable = |error: Unavailable| OpenStoreError::Node(OpenError::Unavailable(error));
+        service.take_over_password_cost().await.map_err(unavailable)?;
         // An empty document asks for nothing but the signing keys that every realm has.
         service.apply_document(&Document::default(), false).await.map_err(OpenStoreError::Keys)?;
         Ok(Self { directory, service, storage })

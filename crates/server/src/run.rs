@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,6 +19,7 @@ use lydian_primitives::{Clock, Mint, SystemClock, SystemEntropy};
 use lydian_service::administration::examination::Finding;
 use lydian_service::apply::ApplyDocumentError;
 use lydian_service::forgetting::Housekeeper;
+use lydian_service::mail::Letter;
 use lydian_service::{HOUSEKEEPING_INTERVAL, Service, install};
 use lydian_storage::{Change, SharedStorage, Write};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -31,6 +33,7 @@ use crate::examination;
 use crate::listener::{
     self, ConnectionInfo, Drained, ListenerMetrics, ListenerSettings, Responder, Shutdown, ShutdownSignal,
 };
+use crate::mail::{Mailer, MailerError, mailer, postman};
 use crate::offline::{OpenStore, OpenStoreError};
 use crate::operations::Operations;
 use crate::tls::{TlsError, TlsFiles, TlsReloader, ensure_self_signed};
@@ -44,6 +47,8 @@ pub enum RunError {
     Demo(ApplyDocumentError),
     /// A socket or a signal cannot be used.
     Io(io::Error),
+    /// Mail cannot be sent as it is configured.
+    Mail(MailerError),
     /// The store cannot be used.
     Store(OpenStoreError),
     /// The certificate cannot be used.
@@ -56,6 +61,7 @@ impl fmt::Display for RunError {
             Self::DataDirectory(error) => error.fmt(f),
             Self::Demo(error) => write!(f, "make the demo: {error}"),
             Self::Io(error) => error.fmt(f),
+            Self::Mail(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
         }
@@ -68,6 +74,7 @@ impl std::error::Error for RunError {
             Self::DataDirectory(error) => error.source(),
             Self::Demo(error) => error.source(),
             Self::Io(error) => error.source(),
+            Self::Mail(error) => error.source(),
             Self::Store(error) => error.source(),
             Self::Tls(error) => error.source(),
         }
@@ -98,6 +105,7 @@ struct RunningHost {
     data_directory: PathBuf,
     certificate: Option<TlsFiles>,
     insecure_options: Vec<&'static str>,
+    mailer: Option<Arc<Mailer>>,
 }
 
 impl Host for RunningHost {
@@ -108,10 +116,25 @@ impl Host for RunningHost {
     fn examine(&self) -> Vec<Finding> {
         let mut findings =
             examination::examine(&self.data_directory, self.certificate.as_ref(), SystemClock.now());
+        findings.push(self.mailer.as_ref().map_or_else(mailer::examine_nothing, |mailer| mailer.examine()));
         findings.extend(self.insecure_options.iter().map(|option| {
             Finding::warning("configuration", format!("{option} is on"), "turn it off where it is not needed")
         }));
         findings
+    }
+
+    fn send_test_mail(
+        &self,
+        letter: Letter,
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
+        Box::pin(async move {
+            let Some(mailer) = &self.mailer else {
+                return Err("no mail is configured: set mail_host and mail_from, and start the server again"
+                    .to_owned());
+            };
+            let mint = Mint::new(SystemClock.now(), &SystemEntropy);
+            mailer.send(&letter, &mint).await.map_err(|undelivered| undelivered.to_string())
+        })
     }
 
     fn snapshot(&self) -> Pin<Box<dyn Future<Output = Result<SnapshotFacts, String>> + Send + '_>> {
@@ -162,6 +185,7 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
     let url = sockets.url(&config);
     let issuer = config.issuer.clone().unwrap_or_else(|| url.clone());
     let tls = load_tls(&config, &directory)?;
+    let mailer = Mailer::open(&config.mail, host_of(&issuer)).map_err(RunError::Mail)?;
 
     let mut last_issuer = None;
     let store = OpenStore::open_in(directory, |last| {
@@ -171,6 +195,8 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
     .await
     .map_err(RunError::Store)?;
     remember_issuer(&store.storage, &issuer, last_issuer.as_deref()).await?;
+    let target = Duration::from_millis(config.password_hash_milliseconds);
+    store.service.calibrate_passwords(target).await.map_err(io::Error::other)?;
 
     let now = SystemClock.now();
     let demo = if options.demo {
@@ -232,6 +258,9 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
     ));
     let housekeeping =
         tokio::spawn(keep_house(Arc::clone(&store.service), operations, tls.clone(), signal.clone()));
+    let delivery = mailer.clone().zip(store.service.open_outbox()).map(|(mailer, errands)| {
+        tokio::spawn(postman::deliver(Arc::clone(&store.service), mailer, errands, signal.clone()))
+    });
     let control = ControlSocket::bind(store.directory.path()).map_err(|source| {
         let path = store.directory.path().join(CONTROL_SOCKET);
         RunError::DataDirectory(DataDirectoryError::Io { path, source })
@@ -240,6 +269,7 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
         data_directory: store.directory.path().to_owned(),
         certificate: tls.as_ref().map(|tls| tls.files.clone()),
         insecure_options: config.insecure_options(),
+        mailer,
     };
     let api = Arc::new(AdminApi::new(Arc::clone(&store.service), Arc::new(host)));
     let control = tokio::spawn(control.serve(api, signal.clone()));
@@ -260,6 +290,9 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
         Drained::AtOnce { connections } => tracing::warn!(connections, "stopped at once"),
     }
     joined(metrics.await)?;
+    if let Some(delivery) = delivery {
+        delivery.await.map_err(io::Error::other)?;
+    }
     control.await.map_err(io::Error::other)?;
     signals.abort();
     housekeeping.abort();
@@ -270,6 +303,17 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
         tracing::error!(%error, "the store did not close cleanly; it is checked at the next start");
     }
     Ok(())
+}
+
+/// The host of an issuer, with which we greet a mail server.
+fn host_of(issuer: &str) -> &str {
+    let host = issuer.split("://").nth(1).unwrap_or_default().split('/').next().unwrap_or_default();
+    // Without a port; an IPv6 address ends in a bracket.
+    let host = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => name,
+        _ => host,
+    };
+    if host.is_empty() { "localhost" } else { host }
 }
 
 fn joined(outcome: Result<io::Result<Drained>, tokio::task::JoinError>) -> io::Result<Drained> {

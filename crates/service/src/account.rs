@@ -6,13 +6,15 @@ use std::sync::Arc;
 use lydian_domain::secrets::{SubjectKind, sha256};
 use lydian_domain::{Client, ClientId, Grant, GrantId, Refusal, Session, SessionId, User};
 use lydian_oauth_types::ScopeSet;
+use lydian_pages::Language;
 use lydian_primitives::{Secret, Timestamp, base64url, limits};
 use lydian_revocation::CutKind;
 use lydian_storage::{ApplyError, Change, Precondition, Unavailable, Write};
 
-use crate::apply::PASSWORD_CHARACTERS_MIN;
 use crate::directory::RealmState;
 use crate::error::ServiceError;
+use crate::mail::{Errand, Recipient};
+use crate::password_rules;
 use crate::passwords::Verdict;
 use crate::sessions::{NewCookie, Proof, Recognised};
 use crate::{Moment, Service};
@@ -48,10 +50,14 @@ pub struct OwnApplication {
 /// Why a new password was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordFault {
+    /// It is on a list of passwords that attackers try.
+    Common,
     /// The current password is wrong.
     CurrentWrong,
     /// Both inputs differ.
     Differs,
+    /// It is a name that others know: the person's own, or that of the house.
+    Guessable,
     /// It is the one that stands.
     Same,
     /// It is too long.
@@ -69,6 +75,8 @@ pub struct PasswordChange<'a> {
     pub new: &'a Secret,
     /// The new one, once more.
     pub repeated: &'a Secret,
+    /// The language of the page, for the mail that tells of it.
+    pub language: Language,
 }
 
 impl Service {
@@ -205,16 +213,10 @@ impl Service {
         address: std::net::IpAddr,
         moment: &Moment,
     ) -> Result<Result<NewCookie, PasswordFault>, ServiceError> {
-        if change.new.expose() != change.repeated.expose() {
-            return Ok(Err(PasswordFault::Differs));
-        }
-        if change.new.expose().chars().count() < PASSWORD_CHARACTERS_MIN {
-            return Ok(Err(PasswordFault::TooShort));
-        }
-        if change.new.expose().len() > limits::PASSWORD_BYTES_MAX {
-            return Ok(Err(PasswordFault::TooLong));
-        }
         let user = &recognised.user;
+        if let Err(fault) = password_rules::check_repeated(&realm.realm, user, change.new, change.repeated) {
+            return Ok(Err(fault));
+        }
         self.admit_guess(realm, &user.username, address, moment)?;
         let mint = self.mint(moment);
         let verdict = self.passwords.verify(user.password.as_ref(), change.current, &mint).await;
@@ -241,6 +243,8 @@ impl Service {
             ApplyError::Unavailable(unavailable) => unavailable,
             ApplyError::Conflict(conflict) => Unavailable::new("change a password twice at once", conflict),
         })?;
+        let to = Recipient { realm: realm.realm.id, user: user.id, language: change.language };
+        self.post(Errand::PasswordChanged(to));
         // The session lives on, minted after the cut.
         let after = self.moment()?;
         let before = &recognised.session;

@@ -148,6 +148,11 @@ impl Directory {
         self.find_any(name).filter(|state| state.realm.enabled)
     }
 
+    /// The realm of this id, whether it is enabled or not.
+    pub fn find_by_id(&self, id: RealmId) -> Option<&Arc<RealmState>> {
+        self.by_id.get(&id)
+    }
+
     /// The realm of this name, enabled or not.
     pub fn find_any(&self, name: &str) -> Option<&Arc<RealmState>> {
         self.by_id.get(self.by_name.get(name)?)

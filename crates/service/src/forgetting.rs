@@ -116,6 +116,7 @@ impl Housekeeper {
         service.unknown_tokens.sweep(boot_now);
         service.sign_in_limits.sweep(boot_now);
         service.device_limits.sweep(boot_now);
+        service.mail_limits.sweep(boot_now);
         let erased = service.forget_successors(now).await;
         let counted = service.write_issued_counts().await;
         // A deletion that was interrupted left rows behind.

@@ -10,12 +10,12 @@ use std::sync::{Arc, OnceLock};
 use argon2::Block;
 use parking_lot::{Condvar, Mutex};
 use rustix::process::setpriority_process;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 /// What is added to the niceness of the process: such a thread gets a tenth of a processor that others want too.
 const NICENESS: i32 = 10;
 
-/// The room of a thread, in bytes: more than the largest threshold of glibc, 32 MiB (mallopt(3), `M_MMAP_THRESHOLD`).
+/// The room of a thread at least, in bytes: more than the largest threshold of glibc, 32 MiB (mallopt(3), `M_MMAP_THRESHOLD`).
 const ROOM_BYTES: usize = 40 * 1024 * 1024;
 
 /// What a computation works in, as long as it likes; it finds what the one before it has left there.
@@ -46,10 +46,13 @@ struct Waiting {
 }
 
 impl HashingThreads {
-    /// As many as there are cores.
-    pub(crate) fn new() -> Self {
-        let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    pub(crate) fn new(count: usize) -> Self {
         Self { count, turns: Arc::new(Semaphore::new(count)), jobs: OnceLock::new() }
+    }
+
+    /// How many threads there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
 
     /// Whose turn it is: each of the turns allows one job.
@@ -62,7 +65,7 @@ impl HashingThreads {
     /// `None` when the job panicked, or when no thread could be started.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        turn: OwnedSemaphorePermit,
+        turn: impl Send + 'static,
         job: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Option<T> {
         let (result, done) = tokio::sync::oneshot::channel();
@@ -149,7 +152,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_jobs_share_few_threads_that_give_way_to_others() {
-        let threads = HashingThreads::new();
+        let threads = HashingThreads::new(2);
         let own = rustix::process::getpriority_process(None).unwrap();
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..8 * threads.count {
@@ -166,7 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_panics_takes_neither_its_thread_nor_its_turn_along() {
-        let threads = HashingThreads::new();
+        let threads = HashingThreads::new(2);
         for _ in 0..2 * threads.count {
             assert_eq!(run(&threads, |_| -> u8 { panic!("as it happens") }).await, None);
         }

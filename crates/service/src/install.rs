@@ -19,6 +19,9 @@ pub const PEPPERS: &str = "peppers";
 /// The setting with the generation of the store: raised by each restore.
 pub const STORE_GENERATION: &str = "store_generation";
 
+/// What a hash of a password costs, as it was measured at the first start.
+pub const PASSWORD_COST: &str = "password_cost";
+
 /// The issuer of the last start.
 pub const ISSUER: &str = "issuer";
 

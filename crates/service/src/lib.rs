@@ -23,8 +23,11 @@ pub mod issuing;
 pub mod key_rotation;
 pub mod known_callers;
 pub mod limiter;
+pub mod links;
 pub mod logging_out;
+pub mod mail;
 pub mod node;
+pub mod password_rules;
 pub mod passwords;
 pub mod prf;
 pub mod revocation;
@@ -67,6 +70,8 @@ pub struct Service {
     passwords: passwords::Passwords,
     sign_in_limits: signing_in::SignInLimits,
     device_limits: devices::DeviceLimits,
+    outbox: mail::Outbox,
+    mail_limits: mail::MailLimits,
 }
 
 /// One request at one instant, after all of it has arrived.
@@ -95,9 +100,14 @@ impl Service {
             unknown_tokens: limiter::Limiter::new(limits.unknown_tokens),
             issued: issuing::IssuedCounts::default(),
             publications: key_rotation::Publications::default(),
-            passwords: passwords::Passwords::new(&Mint::new(node.clock().now(), node.entropy())),
+            passwords: passwords::Passwords::new(
+                node.settings().password_memory_kib,
+                &Mint::new(node.clock().now(), node.entropy()),
+            ),
             sign_in_limits: signing_in::SignInLimits::default(),
             device_limits: devices::DeviceLimits::default(),
+            outbox: mail::Outbox::default(),
+            mail_limits: mail::MailLimits::default(),
             node,
             storage,
         })
@@ -146,6 +156,47 @@ impl Service {
                 Err(Unavailable::new("write a setting", conflict))
             }
         }
+    }
+
+    /// Makes hashes of passwords for the cost that is kept with the install; none is kept before the first start of a server.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] when the store cannot be read.
+    pub async fn take_over_password_cost(&self) -> Result<Option<passwords::Cost>, Unavailable> {
+        let kept = self.storage.find_setting(install::PASSWORD_COST).await?;
+        let kept = kept.as_deref().and_then(passwords::Cost::from_bytes);
+        if let Some(cost) = kept {
+            self.passwords.set_cost(cost, &Mint::new(self.clock().now(), self.entropy()));
+        }
+        Ok(kept)
+    }
+
+    /// The same; at the first start of a server measures the cost whose hash takes about so long, and keeps it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] when the store cannot be used.
+    pub async fn calibrate_passwords(&self, target: Duration) -> Result<passwords::Cost, Unavailable> {
+        let cost = match self.take_over_password_cost().await? {
+            Some(cost) => cost,
+            None => {
+                let cost = self.passwords.calibrate(target, || self.clock().boot_now())?;
+                let value = cost.to_bytes().to_vec();
+                let write = Write::PutSetting { name: install::PASSWORD_COST, value };
+                let change =
+                    Change { preconditions: Vec::new(), writes: vec![write], at: self.clock().now() };
+                match self.storage.apply(change).await {
+                    Ok(_) => cost,
+                    Err(lydian_storage::ApplyError::Unavailable(unavailable)) => return Err(unavailable),
+                    Err(lydian_storage::ApplyError::Conflict(conflict)) => {
+                        return Err(Unavailable::new("keep the cost of passwords", conflict));
+                    }
+                }
+            }
+        };
+        self.passwords.set_cost(cost, &Mint::new(self.clock().now(), self.entropy()));
+        Ok(cost)
     }
 
     fn view(&self, boot_now: BootInstant) -> Result<View<'_>, ServiceError> {

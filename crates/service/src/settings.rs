@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::limiter::Rate;
+use crate::passwords::MEMORY_BUDGET;
 
 /// The settings of a node.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct Settings {
     pub fact_cache_bytes: u64,
     /// The rates beyond which callers are slowed down.
     pub limits: RateLimits,
+    /// Memory for all hashes of passwords at once, in KiB.
+    pub password_memory_kib: u32,
 }
 
 /// The rates beyond which callers are slowed down.
@@ -36,7 +39,12 @@ impl Default for RateLimits {
 impl Settings {
     /// The default settings under this issuer.
     pub fn with_issuer(issuer: impl Into<String>) -> Self {
-        Self { issuer: issuer.into(), fact_cache_bytes: 64 * 1024 * 1024, limits: RateLimits::default() }
+        Self {
+            issuer: issuer.into(),
+            fact_cache_bytes: 64 * 1024 * 1024,
+            limits: RateLimits::default(),
+            password_memory_kib: MEMORY_BUDGET,
+        }
     }
 }
 

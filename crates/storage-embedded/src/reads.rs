@@ -276,6 +276,26 @@ pub(crate) fn users(
     rows.collect()
 }
 
+/// The expression is that of the index `users_by_email`, letter by letter.
+pub(crate) const USERS_BY_EMAIL: &str = concat!(
+    "SELECT ",
+    user_columns!(),
+    " FROM users u WHERE u.realm = ?1 AND lower(json_extract(u.profile, '$.email')) = ?2 ORDER BY u.id LIMIT ?3"
+);
+
+pub(crate) fn users_by_email(
+    connection: &Connection,
+    realm: RealmId,
+    email: &str,
+    limit: usize,
+) -> rusqlite::Result<Vec<User>> {
+    let mut statement = connection.prepare_cached(USERS_BY_EMAIL)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows =
+        statement.query_map(params![realm.as_stored(), email, limit], |row| Columns::of(row).user())?;
+    rows.collect()
+}
+
 pub(crate) fn consents(
     connection: &Connection,
     user: UserId,

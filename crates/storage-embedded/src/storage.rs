@@ -158,6 +158,10 @@ impl ReadStorage for EmbeddedStorage {
         self.read("read a user", |connection| reads::user_by_name(connection, realm, &username))
     }
 
+    fn find_users_by_email(&self, realm: RealmId, email: String, limit: usize) -> Answer<'_, Vec<User>> {
+        self.read("read users", |connection| reads::users_by_email(connection, realm, &email, limit))
+    }
+
     fn find_user_by_subject(&self, realm: RealmId, subject: String) -> Answer<'_, Option<User>> {
         self.read("read a user", |connection| reads::user_by_subject(connection, realm, &subject))
     }

@@ -544,6 +544,21 @@ async fn a_row_that_does_not_read_back_is_a_failure_and_never_absent() {
     assert!(storage.log_after(Seq::ZERO, 10).await.is_err());
 }
 
+#[test]
+fn who_has_an_address_is_found_by_the_index_and_not_by_looking_at_everybody() {
+    let directory = directory();
+    drop(open(directory.path()));
+    let explain = format!("EXPLAIN QUERY PLAN {}", reads::USERS_BY_EMAIL);
+    let tool = tool(directory.path());
+    let mut statement = tool.prepare(&explain).unwrap();
+    let plan: Vec<String> = statement
+        .query_map(rusqlite::params![1, "a@b.example", 1], |row| row.get("detail"))
+        .unwrap()
+        .collect::<rusqlite::Result<_>>()
+        .unwrap();
+    assert!(plan[0].contains("USING INDEX users_by_email (realm=? AND <expr>=?)"), "{plan:?}");
+}
+
 #[cfg(feature = "fill")]
 #[tokio::test]
 async fn a_filled_store_serves_and_never_hands_out_the_numbers_again() {

@@ -81,6 +81,9 @@ pub trait ReadStorage: Send + Sync + 'static {
     /// A user by the name with which it signs in, as [`User::canonical_username`] makes it.
     fn find_user_by_name(&self, realm: RealmId, username: String) -> Answer<'_, Option<User>>;
 
+    /// The users of a realm with this e-mail address in ASCII lower case, in order of their ids, at most `limit`.
+    fn find_users_by_email(&self, realm: RealmId, email: String, limit: usize) -> Answer<'_, Vec<User>>;
+
     /// A user by its subject identifier.
     fn find_user_by_subject(&self, realm: RealmId, subject: String) -> Answer<'_, Option<User>>;
 

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod fixtures;
 pub mod forge;
+pub mod mail_server;
 pub mod seed;
 pub mod server;
 pub mod watched;

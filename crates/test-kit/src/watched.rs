@@ -177,6 +177,10 @@ impl ReadStorage for WatchedStorage {
         self.read(move |inner| inner.find_user_by_name(realm, username))
     }
 
+    fn find_users_by_email(&self, realm: RealmId, email: String, limit: usize) -> Answer<'_, Vec<User>> {
+        self.read(move |inner| inner.find_users_by_email(realm, email, limit))
+    }
+
     fn find_user_by_subject(&self, realm: RealmId, subject: String) -> Answer<'_, Option<User>> {
         self.read(move |inner| inner.find_user_by_subject(realm, subject))
     }

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod doctor;
 pub mod explain;
 pub mod keys;
+pub mod mail;
 pub mod records;
 pub mod revoke;
 pub mod users;
@@ -41,6 +42,7 @@ operations! {
     keys::RetireKey,
     keys::RotateKeys,
     keys::ShowStranded,
+    mail::TestMail,
     records::Add,
     records::Delete,
     records::List,
@@ -48,6 +50,7 @@ operations! {
     records::SetEnabled,
     records::Show,
     revoke::Revoke,
+    users::MakeResetLink,
     users::SetPassword,
 }
 

@@ -49,3 +49,42 @@ impl Operation for SetPassword {
         Ok(PasswordSet { records: Applied::of(&outcome, false).records, password })
     }
 }
+
+/// Makes a link with which a user chooses a new password, once.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MakeResetLink {
+    /// Which user.
+    pub record: RecordName,
+}
+
+/// The link.
+#[derive(Serialize, Deserialize)]
+pub struct ResetLinkMade {
+    /// Whose it is.
+    pub username: String,
+    /// The link: who has it has the account.
+    pub link: String,
+    /// When it does not work any more, in seconds since 1970.
+    pub expires_at: u64,
+}
+
+impl std::fmt::Debug for ResetLinkMade {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResetLinkMade").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+impl Operation for MakeResetLink {
+    const NAME: &'static str = "users.make_reset_link";
+    type Outcome = ResetLinkMade;
+
+    async fn perform(self, api: &AdminApi) -> Result<ResetLinkMade, OperationError> {
+        let made = api.service().make_reset_link(&self.record).await?;
+        Ok(ResetLinkMade {
+            username: made.username,
+            link: made.link.expose().to_owned(),
+            expires_at: made.expires_at.as_unix_seconds(),
+        })
+    }
+}

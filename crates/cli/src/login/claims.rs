@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::error::LoginError;
 
-/// Checks that an ID token is there when one was granted, and that it answers this very request.
+/// Checks that an ID token is there when one was granted, and that it answers this very request; a device sends no nonce.
 ///
 /// # Errors
 ///
@@ -16,7 +16,7 @@ pub(crate) fn check(
     tokens: &Map<String, Value>,
     issuer: &str,
     client_id: &str,
-    nonce: &str,
+    nonce: Option<&str>,
 ) -> Result<(), LoginError> {
     let text = |name: &str| tokens.get(name).and_then(Value::as_str);
     let Some(id_token) = text("id_token") else {
@@ -27,7 +27,7 @@ pub(crate) fn check(
         return Ok(());
     };
     let claims = payload(id_token).ok_or(LoginError::IdTokenWrong("it is no JWT"))?;
-    if claims.get("nonce").and_then(Value::as_str) != Some(nonce) {
+    if claims.get("nonce").and_then(Value::as_str) != nonce {
         return Err(LoginError::IdTokenWrong("its nonce is not the one that was sent"));
     }
     if claims.get("iss").and_then(Value::as_str) != Some(issuer) {
@@ -63,7 +63,7 @@ mod tests {
     fn checked(claims: &Value) -> Option<String> {
         let token = format!("e30.{}.c2ln", base64url::encode(claims.to_string().as_bytes()));
         let tokens = json!({ "scope": "openid", "id_token": token });
-        let outcome = check(tokens.as_object().unwrap(), "https://as.example", "cli", "n-1");
+        let outcome = check(tokens.as_object().unwrap(), "https://as.example", "cli", Some("n-1"));
         outcome.err().map(|error| error.to_string())
     }
 
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn an_id_token_that_was_granted_must_be_there_and_be_a_jwt() {
-        let outcome = |tokens: Value| check(tokens.as_object().unwrap(), "i", "c", "n").is_ok();
+        let outcome = |tokens: Value| check(tokens.as_object().unwrap(), "i", "c", Some("n")).is_ok();
         assert!(!outcome(json!({ "scope": "profile openid" })));
         assert!(outcome(json!({ "scope": "read" })));
         for token in ["", "a.b", "e30.e30.e30.e30", "e30.!.e30"] {

@@ -15,6 +15,8 @@ pub(crate) enum LoginError {
     AnswerMalformed(&'static str),
     /// The file of certificates cannot be used.
     Certificates(PathBuf, Box<dyn std::error::Error + Send + Sync>),
+    /// Nobody decided before the device's code expired.
+    CodeExpired,
     /// The person or the server said no, in the browser: `error`, and what was said beside it.
     Denied(String, String),
     /// What the address answers is not a server's description of itself.
@@ -25,6 +27,8 @@ pub(crate) enum LoginError {
     IssuerWrong,
     /// No port for the browser to come back to.
     Listen(io::Error),
+    /// The server has no devices.
+    NoDevices,
     /// The server describes itself under another name.
     OtherIssuer { asked: String, named: String },
     /// The browser came back with the answer to a request that was not ours.
@@ -55,6 +59,7 @@ impl fmt::Display for LoginError {
             ),
             Self::AnswerMalformed(what) => write!(f, "the browser came back with an answer that is not understood: {what}"),
             Self::Certificates(path, _) => write!(f, "the certificates in {} cannot be used", path.display()),
+            Self::CodeExpired => f.write_str("nobody decided before the code expired: try again"),
             Self::Denied(error, _) if error == "access_denied" => {
                 f.write_str("access was denied in the browser (access_denied)")
             }
@@ -65,6 +70,7 @@ impl fmt::Display for LoginError {
                 "the answer does not come from the server that was asked (iss): nothing of it was used",
             ),
             Self::Listen(_) => f.write_str("no port of this machine can be opened for the browser to come back to"),
+            Self::NoDevices => f.write_str("the server does not let devices sign in (RFC 8628): leave out --device"),
             Self::OtherIssuer { asked, named } => {
                 write!(f, "the server at {asked} calls itself {named}: use that as --server")
             }

@@ -2,8 +2,10 @@
 //!
 //! The authorization code flow of an application without a secret (RFC 8252): the browser comes back to a port of this machine
 //! ([`redirect`]), and PKCE, `state`, `iss` and `nonce` tie what comes back to what was asked. [`server`] speaks to the server.
+//! Where no browser runs, [`device`] shows a code instead.
 
 mod claims;
+mod device;
 mod error;
 mod redirect;
 mod server;
@@ -54,6 +56,9 @@ pub(crate) struct Arguments {
     /// Print the address only, and open no browser
     #[arg(long)]
     no_browser: bool,
+    /// Show a code, and let a browser of any other device decide (RFC 8628)
+    #[arg(long, conflicts_with = "no_browser")]
+    device: bool,
     #[command(flatten)]
     sources: Sources,
 }
@@ -132,6 +137,9 @@ async fn log_in(
     certificates: Option<(PathBuf, bool)>,
 ) -> Result<Map<String, Value>, LoginError> {
     let server = Server::discover(&arguments.server, certificates).await?;
+    if arguments.device {
+        return device::log_in(arguments, secret, &server).await;
+    }
     let ties = Ties::new();
     let mut listener = Listener::open().await.map_err(LoginError::Listen)?;
     let redirect_uri = listener.redirect_uri();
@@ -149,7 +157,7 @@ async fn log_in(
             ("code_verifier", ties.code_verifier.expose()),
         ];
         let tokens = server.exchange(&arguments.client, secret, &form).await?;
-        claims::check(&tokens, &server.issuer, &arguments.client, &ties.nonce)?;
+        claims::check(&tokens, &server.issuer, &arguments.client, Some(&ties.nonce))?;
         Ok(tokens)
     }
     .await;

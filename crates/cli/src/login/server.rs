@@ -20,6 +20,8 @@ pub(crate) struct Server {
     /// Where the browser goes.
     pub(crate) authorization_endpoint: Url,
     token_endpoint: Url,
+    /// Where a device asks for its code (RFC 8628 §4), on a server that has them.
+    pub(crate) device_authorization_endpoint: Option<Url>,
     /// Whether its answers through the browser carry `iss` (RFC 9207).
     pub(crate) names_itself: bool,
 }
@@ -30,6 +32,7 @@ struct Metadata {
     issuer: String,
     authorization_endpoint: Url,
     token_endpoint: Url,
+    device_authorization_endpoint: Option<Url>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
 }
@@ -64,7 +67,10 @@ impl Server {
             let named = printable(&metadata.issuer);
             return Err(LoginError::OtherIssuer { asked: asked.to_owned(), named });
         }
-        for endpoint in [&metadata.authorization_endpoint, &metadata.token_endpoint] {
+        let of_devices = metadata.device_authorization_endpoint.as_ref();
+        for endpoint in
+            [&metadata.authorization_endpoint, &metadata.token_endpoint].into_iter().chain(of_devices)
+        {
             if !is_safe(endpoint) {
                 return Err(LoginError::AddressUnusable(endpoint.to_string()));
             }
@@ -74,6 +80,7 @@ impl Server {
             issuer: metadata.issuer,
             authorization_endpoint: metadata.authorization_endpoint,
             token_endpoint: metadata.token_endpoint,
+            device_authorization_endpoint: metadata.device_authorization_endpoint,
             names_itself: metadata.authorization_response_iss_parameter_supported,
         })
     }
@@ -89,14 +96,34 @@ impl Server {
         secret: Option<&Secret>,
         form: &[(&str, &str)],
     ) -> Result<Map<String, Value>, LoginError> {
+        let members = self.ask(&self.token_endpoint, client_id, secret, form).await?;
+        let is_text = |name: &str| members.get(name).is_some_and(Value::is_string);
+        if !is_text("access_token") || !is_text("token_type") {
+            return Err(LoginError::TokensMalformed("there is no access token in it".to_owned()));
+        }
+        Ok(members)
+    }
+
+    /// Sends a form to an endpoint as this client, and returns the members of the answer.
+    ///
+    /// # Errors
+    ///
+    /// A [`LoginError`].
+    pub(crate) async fn ask(
+        &self,
+        endpoint: &Url,
+        client_id: &str,
+        secret: Option<&Secret>,
+        form: &[(&str, &str)],
+    ) -> Result<Map<String, Value>, LoginError> {
         let mut form = form.to_vec();
-        let mut request = self.http.post(self.token_endpoint.clone()).header(ACCEPT, "application/json");
+        let mut request = self.http.post(endpoint.clone()).header(ACCEPT, "application/json");
         match secret {
             // Both are form-encoded before they are put together (RFC 6749 §2.3.1).
             Some(secret) => request = request.basic_auth(encoded(client_id), Some(encoded(secret.expose()))),
             None => form.push(("client_id", client_id)),
         }
-        let unreachable = |error| LoginError::Unreachable(self.token_endpoint.to_string(), error);
+        let unreachable = |error| LoginError::Unreachable(endpoint.to_string(), error);
         let response = request.form(&form).send().await.map_err(unreachable)?;
         let status = response.status();
         let body = read(response).await.map_err(unreachable)?;
@@ -106,9 +133,6 @@ impl Server {
         if status != StatusCode::OK {
             let error = text("error").unwrap_or_else(|| status.to_string());
             return Err(LoginError::TokensRefused(error, text("error_description").unwrap_or_default()));
-        }
-        if text("access_token").is_none() || text("token_type").is_none() {
-            return Err(LoginError::TokensMalformed("there is no access token in it".to_owned()));
         }
         Ok(members)
     }
@@ -155,7 +179,7 @@ async fn read(mut response: Response) -> reqwest::Result<Vec<u8>> {
 }
 
 /// Whether nobody else reads along: TLS, or an address that never leaves this machine.
-fn is_safe(address: &Url) -> bool {
+pub(super) fn is_safe(address: &Url) -> bool {
     match address.scheme() {
         "https" => address.host().is_some(),
         "http" => is_loopback(address),

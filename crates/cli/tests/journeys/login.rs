@@ -306,3 +306,78 @@ fn who_is_signed_in_and_has_agreed_is_not_asked_again() {
     browser.visit(&back);
     second.finish().ok();
 }
+
+/// The address with the code in it that `lydian login --device` shows.
+#[track_caller]
+fn device_address(command: &Server) -> String {
+    let said = command.stderr.wait_for("Ctrl-C");
+    assert!(!said.contains('\u{2588}'), "a picture is for terminals: {said}");
+    let with_code = said.lines().map(str::trim).find(|line| line.contains("?user_code="));
+    let with_code = with_code.expect("the address stands on a line of its own").to_owned();
+    let (address, code) = with_code.split_once("?user_code=").unwrap();
+    assert!(said.lines().any(|line| line.trim() == address), "{said}");
+    assert!(said.lines().any(|line| line.trim() == code), "{said}");
+    with_code
+}
+
+/// Signs in at the address of a device, and decides with this button.
+#[track_caller]
+fn decide_device(place: &Place, server: &Server, address: &str, button: &str) -> String {
+    let demo = server.demo();
+    let browser = Browser::new(place, server);
+    let page = browser.open(address).page();
+    let fields = [("username", demo["USER_NAME"].as_str()), ("password", &demo["USER_PASSWORD"])];
+    let page = browser.submit(&page, &fields, "sign-in").page();
+    let code = address.split_once('=').unwrap().1;
+    let page = browser.submit(&page, &[("user_code", code)], "continue").page();
+    assert!(page.html.contains(code) && page.html.contains("Lydian on the command line"), "{}", page.html);
+    browser.submit(&page, &[], button).page().html
+}
+
+#[test]
+fn a_terminal_without_a_browser_gets_its_tokens_when_its_person_agrees_elsewhere() {
+    let place = Place::new();
+    let server = place.serve(&["--demo"]);
+    let url = server.url();
+    let mut arguments = vec!["login", "--device", "--json", "--server", &url, "--scope"];
+    arguments.push("openid profile read offline_access");
+    let command = Server::spawn(&mut place.command(&arguments), &place);
+    let address = device_address(&command);
+    let page = decide_device(&place, &server, &address, "allow");
+    assert!(page.contains("Your device is connected."), "{page}");
+    let finished = Waiting { command, address }.finish().ok();
+    let tokens: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(tokens["scope"], "offline_access openid profile read");
+    assert!(tokens["refresh_token"].is_string() && tokens["id_token"].is_string(), "{tokens}");
+    let demo = server.demo();
+    let answer = server.introspect(
+        &demo["API_CLIENT_ID"],
+        &demo["API_CLIENT_SECRET"],
+        tokens["access_token"].as_str().unwrap(),
+    );
+    assert_eq!((&answer["active"], &answer["username"]), (&json!(true), &json!("alice@example.com")));
+}
+
+#[test]
+fn a_terminal_whose_person_denies_gets_no_tokens_and_says_so() {
+    let place = Place::new();
+    let server = place.serve(&["--demo"]);
+    let url = server.url();
+    let command = Server::spawn(&mut place.command(&["login", "--device", "--server", &url]), &place);
+    let address = device_address(&command);
+    decide_device(&place, &server, &address, "deny");
+    let finished = Waiting { command, address }.finish().refused(&["access was denied in the browser"]);
+    assert_eq!(finished.stdout, "");
+}
+
+#[test]
+fn a_signal_ends_the_wait_of_a_device_too() {
+    let place = Place::new();
+    let server = place.serve(&["--demo"]);
+    let url = server.url();
+    let command = Server::spawn(&mut place.command(&["login", "--device", "--server", &url]), &place);
+    let address = device_address(&command);
+    command.signal(rustix::process::Signal::INT);
+    let finished = Waiting { command, address }.finish();
+    assert_eq!((finished.code, finished.stdout.as_str()), (None, ""), "{finished:?}");
+}

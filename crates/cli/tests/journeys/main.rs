@@ -14,6 +14,7 @@ mod insecure;
 mod keys;
 mod lifecycle;
 mod login;
+mod mail;
 mod operations;
 mod output;
 mod records;

@@ -69,3 +69,25 @@ fn s6_the_public_listener_serves_neither_metrics_nor_health_and_the_other_no_tok
         assert_eq!(server.curl(&[&format!("{}{path}", server.operations())]).status, 404, "{path}");
     }
 }
+
+#[test]
+fn the_cost_of_passwords_is_measured_at_the_first_start_and_kept() {
+    let place = Place::new();
+    let cost = |place: &Place| {
+        let said = place.run(&["doctor"]).stdout;
+        let line = said.lines().find(|line| line.contains("argon2id")).unwrap_or_else(|| panic!("{said}"));
+        let numbers: Vec<u32> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+        (numbers[0], numbers[1])
+    };
+    let server = place.serve_with(&["--demo"], &[("LYDIAN_PASSWORD_HASH_MILLISECONDS", "2000")]);
+    let measured = cost(&place);
+    assert!(measured.0 >= 19_456 && measured.0 <= 65_536, "{measured:?}");
+    assert!(measured.1 > 2 && measured.1 <= 10, "two seconds take more than the minimum: {measured:?}");
+    drop(server);
+    assert_eq!(cost(&place), measured, "a stopped server has it too");
+    let _server = place.serve_with(&[], &[("LYDIAN_PASSWORD_HASH_MILLISECONDS", "0")]);
+    assert_eq!(cost(&place), measured, "a later start does not measure again");
+    let other = Place::new();
+    let _other = other.serve(&[]);
+    assert_eq!(cost(&other), (19_456, 2));
+}

@@ -69,6 +69,8 @@ impl Place {
         let mut all = vec!["serve", "--listen", "127.0.0.1:0"];
         all.extend(arguments);
         let mut command = self.command(&all);
+        // The least cost: nobody attacks these passwords, and many tests sign in.
+        command.env("LYDIAN_PASSWORD_HASH_MILLISECONDS", "0");
         command.envs(environment.iter().copied());
         let server = Server::spawn(&mut command, self);
         server.stdout.wait_for("ready: ");

@@ -11,17 +11,17 @@ use lydian_domain::Refusal;
 use lydian_oauth_types::Form;
 use lydian_pages::device;
 use lydian_pages::views::{
-    Account, AccountActions, AccountNotice, ApplicationRow, PasswordProblem, SessionRow, SignIn,
+    Account, AccountActions, AccountNotice, AddressRow, ApplicationRow, PasswordProblem, SessionRow, SignIn,
 };
 use lydian_primitives::{Secret, limits};
-use lydian_service::account::{PasswordChange, PasswordFault};
-use lydian_service::apply::PASSWORD_CHARACTERS_MIN;
+use lydian_service::account::PasswordChange;
+use lydian_service::password_rules::PASSWORD_CHARACTERS_MIN;
 use lydian_service::sessions::Recognised;
 use lydian_service::{Moment, RealmState, Service, ServiceError};
 
 use super::authorize::{refusal_of, words_of};
 use super::browser::{self, Cookies};
-use super::page;
+use super::{links, page};
 use crate::error_response::Problem;
 use crate::form_request::is_form;
 use crate::{Answer, body, find_realm};
@@ -35,11 +35,13 @@ const ACTIONS: AccountActions<'static> = AccountActions {
     add_passkey: None,
     new_recovery_codes: None,
     change_password: Some("account?do=change-password"),
+    confirm_address: None,
     log_out: Some("account?do=log-out"),
 };
 
 /// What was done, as the page is told after a redirect.
-const DONE: [(&str, AccountNotice); 3] = [
+const DONE: [(&str, AccountNotice); 4] = [
+    ("address-link-sent", AccountNotice::AddressLinkSent),
     ("application-removed", AccountNotice::ApplicationRemoved),
     ("password-changed", AccountNotice::PasswordChanged),
     ("session-ended", AccountNotice::SessionEnded),
@@ -121,7 +123,7 @@ impl AccountRequest<'_> {
             application: None,
             username: "",
             problem: None,
-            forgotten_password: None,
+            forgotten_password: Some(links::FORGOTTEN_PASSWORD),
             passkey: None,
         };
         page::html(StatusCode::OK, &page, None, cookies)
@@ -155,6 +157,11 @@ impl AccountRequest<'_> {
                 service.remove_application(realm, recognised, client_id, moment).await?;
                 "application-removed"
             }
+            "confirm-address" => {
+                let language = page::frame(realm, self.head, None).language;
+                service.ask_for_confirmation(realm, recognised, language, peer, moment)?;
+                "address-link-sent"
+            }
             "change-password" => return self.change_password(recognised, form, cookies, peer).await,
             "log-out" => {
                 service.end_session(recognised.session.id, moment).await?;
@@ -176,20 +183,15 @@ impl AccountRequest<'_> {
         let typed = |name| Secret::new(form.find(name).unwrap_or_default().to_owned());
         let (current, new) = (typed("current_password"), typed("new_password"));
         let repeated = typed("repeat_password");
-        let change = PasswordChange { current: &current, new: &new, repeated: &repeated };
+        let language = page::frame(self.realm, self.head, None).language;
+        let change = PasswordChange { current: &current, new: &new, repeated: &repeated, language };
         match self.service.change_password(self.realm, recognised, &change, peer, self.moment).await? {
             Ok(cookie) => {
                 cookies.set_session(cookie.value.expose(), cookie.seconds);
                 Ok(page::see_other("account?done=password-changed", cookies))
             }
             Err(fault) => {
-                let problem = match fault {
-                    PasswordFault::CurrentWrong => PasswordProblem::CurrentWrong,
-                    PasswordFault::Differs => PasswordProblem::Differs,
-                    PasswordFault::Same => PasswordProblem::Same,
-                    PasswordFault::TooLong => PasswordProblem::TooLong,
-                    PasswordFault::TooShort => PasswordProblem::TooShort,
-                };
+                let problem = links::problem_of(fault);
                 self.show(recognised, None, Some(problem), cookies).await
             }
         }
@@ -237,17 +239,25 @@ impl AccountRequest<'_> {
                 since: own.since,
             })
             .collect();
+        let profile = &recognised.user.profile;
+        let address = profile
+            .email
+            .as_deref()
+            .map(|address| AddressRow { address, is_confirmed: profile.email_verified });
+        let may_confirm = service.sends_mail() && address.is_some_and(|row| !row.is_confirmed);
+        let confirm_address = may_confirm.then_some("account?do=confirm-address");
         let session = Some(recognised.session.id);
         let carried = service.carry_account(realm, session, &cookies.mark, "account", moment);
         let page = Account {
             frame,
             username: &recognised.user.username,
             hidden: &[("flow", &carried)],
-            actions: ACTIONS,
+            actions: AccountActions { confirm_address, ..ACTIONS },
             notice,
             sessions: &rows,
             applications: &applications,
             factors: &[],
+            address,
             recovery_codes_left: None,
             password_characters_min: PASSWORD_CHARACTERS_MIN,
             password_problem,

@@ -19,7 +19,7 @@ use lydian_service::signing_in::{SignIn, SignedIn};
 use lydian_service::{Moment, RealmState, Service, ServiceError};
 
 use super::browser::{self, Cookies};
-use super::page;
+use super::{links, page};
 use crate::error_response::Problem;
 use crate::form_request::is_form;
 use crate::{Answer, body, find_realm};
@@ -197,7 +197,7 @@ impl PersonRequest<'_> {
             application: client.map(|client| page::application(client)),
             username,
             problem: Some(problem),
-            forgotten_password: None,
+            forgotten_password: Some(links::FORGOTTEN_PASSWORD),
             passkey: None,
         };
         page::html(status, &page, request.map(|request| &request.return_to), &self.cookies)
@@ -217,7 +217,7 @@ impl PersonRequest<'_> {
                     application: Some(page::application(&application.client)),
                     username: login_hint.as_deref().unwrap_or_default(),
                     problem: None,
-                    forgotten_password: None,
+                    forgotten_password: Some(links::FORGOTTEN_PASSWORD),
                     passkey: None,
                 };
                 page::html(StatusCode::OK, &page, Some(&application.return_to), &self.cookies)

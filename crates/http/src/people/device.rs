@@ -19,7 +19,7 @@ use lydian_service::{Moment, RealmState, Service, ServiceError};
 
 use super::authorize::{refusal_of, words_of};
 use super::browser::{self, Cookies};
-use super::page;
+use super::{links, page};
 use crate::error_response::Problem;
 use crate::form_request::is_form;
 use crate::{Answer, body, find_realm};
@@ -106,7 +106,7 @@ impl DeviceRequest<'_> {
             application: None,
             username: "",
             problem: None,
-            forgotten_password: None,
+            forgotten_password: Some(links::FORGOTTEN_PASSWORD),
             passkey: None,
         };
         page::html(StatusCode::OK, &page, None, cookies)

@@ -8,6 +8,7 @@ pub mod assets;
 pub mod authorize;
 pub mod browser;
 pub mod device;
+pub mod links;
 pub mod log_out;
 pub mod page;
 pub mod userinfo;

@@ -188,6 +188,7 @@ fn cause_of(refusal: Refusal) -> ErrorCause {
         Refusal::ClientMissing | Refusal::ClientUnknown => ErrorCause::ClientUnknown,
         Refusal::FlowExpired => ErrorCause::RequestExpired,
         Refusal::FlowInvalid => ErrorCause::FormNotOurs,
+        Refusal::LinkUsed => ErrorCause::LinkUsed,
         Refusal::PushedRequestInvalid => ErrorCause::RequestExpired,
         Refusal::PushedRequestRequired => ErrorCause::PushedRequestRequired,
         Refusal::RedirectUriMissing => ErrorCause::RedirectUriMissing,

@@ -10,11 +10,11 @@ use crate::logout::is_signed_in;
 const PATH: &str = "/oauth2/account";
 const NEW_PASSWORD: &str = "another horse altogether";
 
-async fn account(server: &TestServer, browser: &mut Browser) -> Page {
+pub(crate) async fn account(server: &TestServer, browser: &mut Browser) -> Page {
     browser.send(server, Request::of("GET", PATH)).await
 }
 
-async fn signed_in(server: &TestServer, username: &str, password: &str) -> Browser {
+pub(crate) async fn signed_in(server: &TestServer, username: &str, password: &str) -> Browser {
     let mut browser = Browser::default();
     let page = account(server, &mut browser).await;
     let page = browser.sign_in(server, &page, username, password).await.unwrap();
@@ -32,7 +32,7 @@ fn submit(form: &crate::browser::Form) -> Request {
     form.inputs.iter().fold(Request::post(&path), |request, (name, value)| request.parameter(name, value))
 }
 
-async fn change_password(
+pub(crate) async fn change_password(
     server: &TestServer,
     browser: &mut Browser,
     current: &str,
@@ -148,10 +148,39 @@ async fn a_password_that_cannot_be_taken_is_refused_and_nothing_changes() {
         (PASSWORD, "short", "short"),
         (PASSWORD, &long, &long),
         (PASSWORD, PASSWORD, PASSWORD),
+        (PASSWORD, "PassWord1", "PassWord1"),
+        (PASSWORD, "alice liddell 1852", "alice liddell 1852"),
     ] {
         let page = change_password(&server, &mut browser, current, new, repeated).await;
         assert!(page.problem.is_some(), "{new}: {}", page.text);
         assert!(is_signed_in(&server, &mut browser).await);
+    }
+    let _ = signed_in(&server, ALICE, PASSWORD).await;
+}
+
+#[tokio::test]
+async fn a_password_that_attackers_try_first_is_refused_by_each_way_to_set_one() {
+    use lydian_service::administration::records::{Kind, RecordName};
+    use lydian_service::apply;
+    let server = start().await;
+    let mut browser = signed_in(&server, ALICE, PASSWORD).await;
+    for (password, said, told) in [
+        ("Password1", "This password is known to attackers. Please choose another.", "attackers try"),
+        (
+            "Liddell1852",
+            "This password is a name that others know of you or of this service. Please choose another.",
+            "a name of the user or of the realm",
+        ),
+    ] {
+        let page = change_password(&server, &mut browser, PASSWORD, password, password).await;
+        assert_eq!(page.problem.as_deref(), Some(said));
+        let document = format!("[[user]]\nusername = {ALICE:?}\npassword = {password:?}\n");
+        let document = apply::parse(&document).unwrap();
+        let refused = server.service.apply_document(&document, false).await.unwrap_err();
+        assert!(refused.to_string().contains(told), "{refused}");
+        let name = RecordName { kind: Kind::User, realm: None, name: ALICE.to_owned() };
+        let password = lydian_primitives::Secret::new(password.to_owned());
+        assert!(server.service.set_password(&name, Some(password)).await.is_err());
     }
     let _ = signed_in(&server, ALICE, PASSWORD).await;
 }

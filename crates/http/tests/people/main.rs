@@ -12,6 +12,7 @@ mod fixtures;
 mod happy;
 mod html;
 mod identity;
+mod links;
 mod logout;
 mod markup;
 mod oidc;

@@ -268,7 +268,7 @@ async fn oidc_the_pages_have_plain_forms_with_stable_names() {
         let ids = page.elements.iter().map(|element| element.get("id"));
         ids.filter(|id| !id.is_empty()).collect()
     };
-    assert_eq!(ids(&page), ["username", "password", "sign-in"]);
+    assert_eq!(ids(&page), ["username", "password", "sign-in", "forgot-password"]);
     assert!(page.elements.iter().all(|element| element.name != "script"), "no script is needed");
     let page = browser.sign_in(&server, &page, ALICE, crate::fixtures::PASSWORD).await.unwrap();
     assert!(page.offers("allow") && page.offers("deny"));

@@ -183,9 +183,12 @@ async fn asm_09_every_advertised_address_answers_and_every_route_is_advertised()
                 ![
                     Endpoint::Account,
                     Endpoint::Device,
+                    Endpoint::ConfirmAddress,
                     Endpoint::Consent,
                     Endpoint::Continue,
+                    Endpoint::ForgottenPassword,
                     Endpoint::Metadata,
+                    Endpoint::ResetPassword,
                     Endpoint::SignIn,
                 ]
                 .contains(endpoint)

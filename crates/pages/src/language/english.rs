@@ -1,6 +1,7 @@
 //! The texts in English.
 
-use super::{ErrorText, Gap, Messages, NoticeText};
+use super::{ErrorText, Gap, MailText, Messages, NoticeText};
+use crate::mail::MailKind;
 use crate::views::{AccountNotice, ErrorCause, Notice};
 
 pub(super) static MESSAGES: Messages = Messages {
@@ -21,6 +22,7 @@ pub(super) static MESSAGES: Messages = Messages {
     error_of,
     notice_of,
     account_notice_of,
+    mail_of,
 
     provided_by: "Sign-in by",
     signed_in_as: Gap::new("Signed in as {}"),
@@ -112,9 +114,17 @@ pub(super) static MESSAGES: Messages = Messages {
     password_common: "This password is known to attackers. Please choose another.",
     password_current_wrong: "The current password is wrong.",
     password_differs: "The two new passwords differ.",
+    password_guessable: "This password is a name that others know of you or of this service. Please choose another.",
     password_same: "The new password is the old one. Please choose another.",
     password_too_long: "This password is too long.",
     password_too_short: "This password is too short.",
+
+    confirm_address_title: "Confirm your email address",
+    confirm_address_question: Gap::new("Is {} your address?"),
+    confirm_address: "Yes, it is mine",
+    mail_greeting: Gap::new("Hello {},"),
+    mail_greeting_to_nobody: "Hello,",
+    mail_foot: "A machine sent this mail. Nobody reads answers to it.",
 
     log_out_title: "Log out?",
     log_out_question: Gap::new("You are signed in as {}."),
@@ -156,6 +166,9 @@ pub(super) static MESSAGES: Messages = Messages {
     factor_add_passkey: "Add a passkey",
     factor_new_recovery_codes: "Make new recovery codes",
     change_password: "Change password",
+    address_confirmed: "Confirmed",
+    address_unconfirmed: "Not confirmed yet",
+    address_send_link: "Send a link to confirm it",
 };
 
 fn error_of(cause: ErrorCause) -> ErrorText {
@@ -235,6 +248,10 @@ fn notice_of(notice: Notice) -> NoticeText {
         }
         Notice::LoggedOut => ("You are logged out.", "You can close this page."),
         Notice::PasswordChanged => ("Your password is changed.", "From now on, sign in with the new one."),
+        Notice::ResetByAdministrator => (
+            "Please ask those who look after your account.",
+            "No mail is sent from here. They can give you a new password, or a link with which you choose one.",
+        ),
         Notice::ResetLinkSent => (
             "Look into your mailbox.",
             "If the address belongs to an account, a link is on its way. It can take a few minutes; look among the unwanted mail as well.",
@@ -248,10 +265,46 @@ fn notice_of(notice: Notice) -> NoticeText {
 
 fn account_notice_of(notice: AccountNotice) -> &'static str {
     match notice {
+        AccountNotice::AddressLinkSent => "A link is on its way to your address. It can take a few minutes.",
         AccountNotice::ApplicationRemoved => "The application may no longer act in your name.",
         AccountNotice::FactorAdded => "The second step was added.",
         AccountNotice::FactorRemoved => "The second step was removed.",
         AccountNotice::PasswordChanged => "Your password is changed.",
         AccountNotice::SessionEnded => "The session has ended.",
+    }
+}
+
+fn mail_of(kind: MailKind<'_>) -> MailText {
+    match kind {
+        MailKind::ConfirmAddress { .. } => MailText {
+            subject: Gap::new("Confirm your email address for {}"),
+            intro: Gap::new("This address stands in your account at {}. Please confirm that it is yours."),
+            action: Some("Confirm the address"),
+            validity: Some(Gap::new("The link works for {} hours.")),
+            otherwise: "If you do not know what this is about, do nothing.",
+        },
+        MailKind::PasswordChanged => MailText {
+            subject: Gap::new("Your password for {} was changed"),
+            intro: Gap::new(
+                "The password of your account at {} was changed. Every browser that was signed in before has to sign in again.",
+            ),
+            action: None,
+            validity: None,
+            otherwise: "If it was not you, choose a new one at once, and tell those who look after your account.",
+        },
+        MailKind::ResetPassword { .. } => MailText {
+            subject: Gap::new("Choose a new password for {}"),
+            intro: Gap::new("Somebody, probably you, asked for a new password for your account at {}."),
+            action: Some("Choose a new password"),
+            validity: Some(Gap::new("The link works once, for {} minutes.")),
+            otherwise: "If it was not you, do nothing: your password stays as it is.",
+        },
+        MailKind::Test => MailText {
+            subject: Gap::new("A test of the mail of {}"),
+            intro: Gap::new("Mail from {} arrives here."),
+            action: None,
+            validity: None,
+            otherwise: "An administrator sent it to try the settings. There is nothing to do.",
+        },
     }
 }

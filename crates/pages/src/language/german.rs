@@ -1,6 +1,7 @@
 //! The texts in German.
 
-use super::{ErrorText, Gap, Messages, NoticeText};
+use super::{ErrorText, Gap, MailText, Messages, NoticeText};
+use crate::mail::MailKind;
 use crate::views::{AccountNotice, ErrorCause, Notice};
 
 pub(super) static MESSAGES: Messages = Messages {
@@ -21,6 +22,7 @@ pub(super) static MESSAGES: Messages = Messages {
     error_of,
     notice_of,
     account_notice_of,
+    mail_of,
 
     provided_by: "Anmeldung mit",
     signed_in_as: Gap::new("Angemeldet als {}"),
@@ -111,10 +113,18 @@ pub(super) static MESSAGES: Messages = Messages {
     save_password: "Passwort speichern",
     password_common: "Dieses Passwort kennen Angreifer. Bitte wählen Sie ein anderes.",
     password_current_wrong: "Das jetzige Passwort ist falsch.",
+    password_guessable: "Dieses Passwort ist ein Name, den andere von Ihnen oder von diesem Dienst kennen. Bitte wählen Sie ein anderes.",
     password_differs: "Die beiden neuen Passwörter sind verschieden.",
     password_same: "Das neue Passwort ist das alte. Bitte wählen Sie ein anderes.",
     password_too_long: "Dieses Passwort ist zu lang.",
     password_too_short: "Dieses Passwort ist zu kurz.",
+
+    confirm_address_title: "E-Mail-Adresse bestätigen",
+    confirm_address_question: Gap::new("Ist {} Ihre Adresse?"),
+    confirm_address: "Ja, das ist meine",
+    mail_greeting: Gap::new("Guten Tag, {},"),
+    mail_greeting_to_nobody: "Guten Tag,",
+    mail_foot: "Diese Nachricht hat eine Maschine verschickt. Antworten darauf liest niemand.",
 
     log_out_title: "Abmelden?",
     log_out_question: Gap::new("Sie sind als {} angemeldet."),
@@ -155,6 +165,9 @@ pub(super) static MESSAGES: Messages = Messages {
     factor_add_authenticator: "Authenticator-App hinzufügen",
     factor_add_passkey: "Passkey hinzufügen",
     factor_new_recovery_codes: "Neue Ersatzcodes anlegen",
+    address_confirmed: "Bestätigt",
+    address_unconfirmed: "Noch nicht bestätigt",
+    address_send_link: "Link zum Bestätigen schicken",
     change_password: "Passwort ändern",
 };
 
@@ -246,6 +259,10 @@ fn notice_of(notice: Notice) -> NoticeText {
         Notice::PasswordChanged => {
             ("Ihr Passwort ist geändert.", "Melden Sie sich von nun an mit dem neuen an.")
         }
+        Notice::ResetByAdministrator => (
+            "Bitte wenden Sie sich an jene, die Ihr Konto betreuen.",
+            "Von hier aus wird keine Post verschickt. Sie bekommen dort ein neues Passwort, oder einen Link, mit dem Sie eines wählen.",
+        ),
         Notice::ResetLinkSent => (
             "Sehen Sie in Ihr Postfach.",
             "Wenn die Adresse zu einem Konto gehört, ist ein Link unterwegs. Das kann ein paar Minuten dauern; sehen Sie auch unter der unerwünschten Post nach.",
@@ -259,10 +276,52 @@ fn notice_of(notice: Notice) -> NoticeText {
 
 fn account_notice_of(notice: AccountNotice) -> &'static str {
     match notice {
+        AccountNotice::AddressLinkSent => {
+            "Ein Link an Ihre Adresse ist unterwegs. Das kann ein paar Minuten dauern."
+        }
         AccountNotice::ApplicationRemoved => "Die Anwendung darf nicht mehr in Ihrem Namen handeln.",
         AccountNotice::FactorAdded => "Der zweite Schritt wurde hinzugefügt.",
         AccountNotice::FactorRemoved => "Der zweite Schritt wurde entfernt.",
         AccountNotice::PasswordChanged => "Ihr Passwort ist geändert.",
         AccountNotice::SessionEnded => "Die Sitzung ist beendet.",
+    }
+}
+
+fn mail_of(kind: MailKind<'_>) -> MailText {
+    match kind {
+        MailKind::ConfirmAddress { .. } => MailText {
+            subject: Gap::new("Ihre E-Mail-Adresse bei {} bestätigen"),
+            intro: Gap::new(
+                "Diese Adresse steht in Ihrem Konto bei {}. Bitte bestätigen Sie, dass es Ihre ist.",
+            ),
+            action: Some("Adresse bestätigen"),
+            validity: Some(Gap::new("Der Link gilt {} Stunden.")),
+            otherwise: "Wenn Sie nicht wissen, worum es geht, tun Sie nichts.",
+        },
+        MailKind::PasswordChanged => MailText {
+            subject: Gap::new("Ihr Passwort bei {} wurde geändert"),
+            intro: Gap::new(
+                "Das Passwort Ihres Kontos bei {} wurde geändert. Jeder Browser, der vorher angemeldet war, muss sich neu anmelden.",
+            ),
+            action: None,
+            validity: None,
+            otherwise: "Wenn Sie das nicht waren, wählen Sie sofort ein neues, und sagen Sie es jenen, die Ihr Konto betreuen.",
+        },
+        MailKind::ResetPassword { .. } => MailText {
+            subject: Gap::new("Ein neues Passwort für {} wählen"),
+            intro: Gap::new(
+                "Jemand, wahrscheinlich Sie, hat um ein neues Passwort für Ihr Konto bei {} gebeten.",
+            ),
+            action: Some("Neues Passwort wählen"),
+            validity: Some(Gap::new("Der Link gilt einmal, für {} Minuten.")),
+            otherwise: "Wenn Sie das nicht waren, tun Sie nichts: Ihr Passwort bleibt, wie es ist.",
+        },
+        MailKind::Test => MailText {
+            subject: Gap::new("Ein Versuch mit der Post von {}"),
+            intro: Gap::new("Post von {} kommt hier an."),
+            action: None,
+            validity: None,
+            otherwise: "Wer den Server verwaltet, hat sie zum Versuch verschickt. Es ist nichts zu tun.",
+        },
     }
 }

@@ -1,5 +1,6 @@
 //! Every text of the pages, as fields that each language must fill.
 
+use crate::mail::MailKind;
 use crate::views::{AccountNotice, ErrorCause, Notice};
 
 /// A text with one gap, written `{}`.
@@ -47,6 +48,19 @@ pub(crate) struct NoticeText {
     pub(crate) more: &'static str,
 }
 
+/// What a mail says beside greeting and foot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MailText {
+    pub(crate) subject: Gap,
+    pub(crate) intro: Gap,
+    /// The text of the link.
+    pub(crate) action: Option<&'static str>,
+    /// For how long the link works.
+    pub(crate) validity: Option<Gap>,
+    /// What to do when the mail is not expected.
+    pub(crate) otherwise: &'static str,
+}
+
 /// All texts of one language.
 #[derive(Debug)]
 pub(crate) struct Messages {
@@ -54,6 +68,7 @@ pub(crate) struct Messages {
     pub(crate) error_of: fn(ErrorCause) -> ErrorText,
     pub(crate) notice_of: fn(Notice) -> NoticeText,
     pub(crate) account_notice_of: fn(AccountNotice) -> &'static str,
+    pub(crate) mail_of: fn(MailKind<'_>) -> MailText,
 
     // Everywhere.
     pub(crate) provided_by: &'static str,
@@ -152,9 +167,18 @@ pub(crate) struct Messages {
     pub(crate) password_common: &'static str,
     pub(crate) password_current_wrong: &'static str,
     pub(crate) password_differs: &'static str,
+    pub(crate) password_guessable: &'static str,
     pub(crate) password_same: &'static str,
     pub(crate) password_too_long: &'static str,
     pub(crate) password_too_short: &'static str,
+
+    // Addresses and mail.
+    pub(crate) confirm_address_title: &'static str,
+    pub(crate) confirm_address_question: Gap,
+    pub(crate) confirm_address: &'static str,
+    pub(crate) mail_greeting: Gap,
+    pub(crate) mail_greeting_to_nobody: &'static str,
+    pub(crate) mail_foot: &'static str,
 
     // Logging out.
     pub(crate) log_out_title: &'static str,
@@ -200,6 +224,9 @@ pub(crate) struct Messages {
     pub(crate) factor_add_passkey: &'static str,
     pub(crate) factor_new_recovery_codes: &'static str,
     pub(crate) change_password: &'static str,
+    pub(crate) address_confirmed: &'static str,
+    pub(crate) address_unconfirmed: &'static str,
+    pub(crate) address_send_link: &'static str,
 }
 
 #[cfg(test)]

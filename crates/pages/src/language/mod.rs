@@ -7,7 +7,7 @@ mod english;
 mod german;
 mod messages;
 
-pub(crate) use messages::{ErrorText, Gap, Messages, NoticeText};
+pub(crate) use messages::{ErrorText, Gap, MailText, Messages, NoticeText};
 
 /// A language in which every page exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,6 +30,8 @@ pub struct Account<'a> {
     pub applications: &'a [ApplicationRow<'a>],
     /// The second factors.
     pub factors: &'a [FactorRow<'a>],
+    /// The e-mail address, if there is one.
+    pub address: Option<AddressRow<'a>>,
     /// How many recovery codes are left; `None` when there never were any.
     pub recovery_codes_left: Option<usize>,
     /// The least number of characters of a password.
@@ -55,6 +57,8 @@ pub struct AccountActions<'a> {
     pub new_recovery_codes: Option<&'a str>,
     /// Changes the password.
     pub change_password: Option<&'a str>,
+    /// Sends a link to confirm the address.
+    pub confirm_address: Option<&'a str>,
     /// Logs out.
     pub log_out: Option<&'a str>,
 }
@@ -89,6 +93,15 @@ pub struct ApplicationRow<'a> {
     pub since: Timestamp,
 }
 
+/// The e-mail address of the person.
+#[derive(Clone, Copy)]
+pub struct AddressRow<'a> {
+    /// The address.
+    pub address: &'a str,
+    /// Whether the person has confirmed it.
+    pub is_confirmed: bool,
+}
+
 /// A second factor.
 #[derive(Clone, Copy)]
 pub struct FactorRow<'a> {
@@ -114,6 +127,8 @@ pub enum FactorKind {
 /// What was just done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountNotice {
+    /// A link to confirm the address is on its way.
+    AddressLinkSent,
     /// The grants of an application are gone.
     ApplicationRemoved,
     /// There is one more second factor.

@@ -1,6 +1,7 @@
 //! One struct for each page. The names of inputs and buttons are part of what the pages promise: they are written with each struct.
 
 mod account;
+mod address;
 mod consent;
 mod device;
 mod enrolment;
@@ -13,8 +14,9 @@ mod second_factor;
 mod sign_in;
 
 pub use account::{
-    Account, AccountActions, AccountNotice, ApplicationRow, FactorKind, FactorRow, SessionRow,
+    Account, AccountActions, AccountNotice, AddressRow, ApplicationRow, FactorKind, FactorRow, SessionRow,
 };
+pub use address::ConfirmAddress;
 pub use consent::{Api, Application, Consent};
 pub use device::{DeviceCode, DeviceCodeProblem, DeviceConfirmation};
 pub use enrolment::{AuthenticatorEnrolment, PasskeyEnrolment, RecoveryCodes};

@@ -19,6 +19,8 @@ pub enum Notice {
     LoggedOut,
     /// The new password stands.
     PasswordChanged,
+    /// No mail is sent: administrators help.
+    ResetByAdministrator,
     /// A mail is on its way, if the address is known: the page does not tell.
     ResetLinkSent,
     /// The question whether to log out was answered with no.
@@ -27,12 +29,13 @@ pub enum Notice {
 
 impl Notice {
     /// Every notice.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AddressVerified,
         Self::DeviceConnected,
         Self::DeviceDenied,
         Self::LoggedOut,
         Self::PasswordChanged,
+        Self::ResetByAdministrator,
         Self::ResetLinkSent,
         Self::StillSignedIn,
     ];
@@ -43,7 +46,7 @@ impl Notice {
     }
 
     fn is_good_news(self) -> bool {
-        !matches!(self, Self::DeviceDenied | Self::StillSignedIn)
+        !matches!(self, Self::DeviceDenied | Self::ResetByAdministrator | Self::StillSignedIn)
     }
 }
 

@@ -66,6 +66,8 @@ pub enum PasswordProblem {
     CurrentWrong,
     /// Both inputs differ.
     Differs,
+    /// It is a name that others know: the person's own, or that of the house.
+    Guessable,
     /// It is the one that stands.
     Same,
     /// It is too long.
@@ -80,6 +82,7 @@ impl PasswordProblem {
             Self::Common => t.password_common,
             Self::CurrentWrong => t.password_current_wrong,
             Self::Differs => t.password_differs,
+            Self::Guessable => t.password_guessable,
             Self::Same => t.password_same,
             Self::TooLong => t.password_too_long,
             Self::TooShort => t.password_too_short,

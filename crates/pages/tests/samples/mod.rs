@@ -35,6 +35,7 @@ pub(crate) fn every_page(
     maker.second_factors();
     maker.consent_and_devices();
     maker.passwords();
+    maker.addresses();
     maker.account();
     maker.telling();
     maker.samples
@@ -279,6 +280,7 @@ impl Maker<'_> {
             ("new-password", NewPasswordReason::Reset, None),
             ("new-password-required", NewPasswordReason::ChangeRequired, Some(PasswordProblem::Common)),
             ("new-password-differs", NewPasswordReason::Reset, Some(PasswordProblem::Differs)),
+            ("new-password-guessable", NewPasswordReason::Reset, Some(PasswordProblem::Guessable)),
             ("new-password-same", NewPasswordReason::Reset, Some(PasswordProblem::Same)),
             ("new-password-long", NewPasswordReason::Reset, Some(PasswordProblem::TooLong)),
             ("new-password-short", NewPasswordReason::Reset, Some(PasswordProblem::TooShort)),
@@ -298,6 +300,17 @@ impl Maker<'_> {
         }
     }
 
+    fn addresses(&mut self) {
+        let hidden = self.hidden();
+        let page = ConfirmAddress {
+            frame: self.frame(),
+            action: self.text("/oauth2/confirm-address"),
+            hidden,
+            address: self.text("marit@mail.example"),
+        };
+        self.push("confirm-address", hidden, page);
+    }
+
     fn account(&mut self) {
         let hidden = self.hidden();
         let actions = AccountActions {
@@ -308,6 +321,7 @@ impl Maker<'_> {
             add_passkey: Some(self.text("/oauth2/account/passkey")),
             new_recovery_codes: Some(self.text("/oauth2/account/recovery-codes")),
             change_password: Some(self.text("/oauth2/account/password")),
+            confirm_address: Some(self.text("/oauth2/account/address")),
             log_out: Some(self.text("/oauth2/log-out")),
         };
         let this = SessionRow {
@@ -351,6 +365,7 @@ impl Maker<'_> {
             name: Some(self.text("My phone")),
             since: at(600_000),
         };
+        let address = AddressRow { address: self.text("marit@mail.example"), is_confirmed: false };
         let page = Account {
             frame: self.frame(),
             username: self.text("marit@harbour.example"),
@@ -360,12 +375,14 @@ impl Maker<'_> {
             sessions: leak(vec![this, other]),
             applications: leak(vec![ferry, library]),
             factors: leak(vec![authenticator, passkey]),
+            address: Some(address),
             recovery_codes_left: Some(7),
             password_characters_min: 12,
             password_problem: None,
         };
         self.push("account", hidden, page);
         let notices = [
+            AccountNotice::AddressLinkSent,
             AccountNotice::ApplicationRemoved,
             AccountNotice::FactorAdded,
             AccountNotice::FactorRemoved,
@@ -382,6 +399,8 @@ impl Maker<'_> {
                 sessions: leak(vec![this]),
                 applications: &[],
                 factors: &[],
+                address: (notice == AccountNotice::AddressLinkSent)
+                    .then_some(AddressRow { is_confirmed: true, ..address }),
                 recovery_codes_left: None,
                 password_characters_min: 12,
                 password_problem: Some(PasswordProblem::CurrentWrong),

@@ -68,6 +68,11 @@ impl Service {
             ),
             Err(error) => Finding::failure("deletions", error.to_string(), "see the store"),
         });
+        let cost = self.passwords.cost();
+        findings.push(Finding::well(
+            "passwords",
+            format!("are hashed by argon2id with {} KiB in {} passes", cost.memory, cost.passes),
+        ));
         findings.extend(self.examine_keys());
         findings
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lydian_domain::{User, UserId};
-use lydian_primitives::{Mint, Secret, limits};
+use lydian_primitives::{Mint, Secret, Timestamp, limits};
 use lydian_revocation::Seq;
 use lydian_storage::{Change, Precondition, Write};
 
@@ -12,6 +12,18 @@ use super::records::{ListedRecord, RecordName};
 use crate::Service;
 use crate::apply::{Document, Outcome, UserEntry};
 use crate::directory::RealmState;
+use crate::links::RESET_LINK_SECONDS;
+
+/// A link with which a user chooses a new password.
+#[derive(Debug)]
+pub struct ResetLink {
+    /// Whose it is.
+    pub username: String,
+    /// The link: who has it has the account.
+    pub link: Secret,
+    /// The first second at which it does not work any more.
+    pub expires_at: Timestamp,
+}
 
 impl Service {
     /// All users of a realm, in order of their names.
@@ -64,6 +76,24 @@ impl Service {
         };
         let position = self.storage.apply(change).await?;
         Ok((format!("user {}/{}", state.realm.name, user.username), 0, position.seq))
+    }
+
+    /// Makes a link with which a user chooses a new password, once.
+    ///
+    /// # Errors
+    ///
+    /// [`AdministrationError`] by cause.
+    pub async fn make_reset_link(&self, name: &RecordName) -> Result<ResetLink, AdministrationError> {
+        let (state, user) = self.find_user_for_administrator(name).await?;
+        if !user.enabled {
+            return Err(AdministrationError::Conflict(format!(
+                "the user {} is disabled: enable it first",
+                user.username
+            )));
+        }
+        let now = self.node().token_time();
+        let link = Secret::new(self.reset_link(&state, &user, now));
+        Ok(ResetLink { username: user.username, link, expires_at: now.plus_seconds(RESET_LINK_SECONDS) })
     }
 
     /// Sets the password of a user, or makes a random one. Everything minted for the user so far is dead with the old one.

@@ -15,7 +15,6 @@ use lydian_primitives::{Mint, Secret};
 use lydian_storage::{ApplyError, Change, Conflict, Unavailable};
 
 pub use document::{ApiEntry, ClientEntry, Document, RealmEntry, TokenFormatWord, UserEntry};
-pub use users::PASSWORD_CHARACTERS_MIN;
 
 use crate::Service;
 use plan::Plan;

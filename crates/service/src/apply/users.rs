@@ -1,25 +1,25 @@
 //! Users of a document: they are not kept in memory, so that each is read from the store.
 
-use lydian_domain::{PasswordHash, RealmId, User, UserId, UserProfile};
-use lydian_primitives::{Secret, limits};
+use lydian_domain::{PasswordHash, Realm, RealmId, User, UserId, UserProfile};
+use lydian_primitives::Secret;
 use lydian_revocation::{CutKind, Seq};
 use lydian_storage::{Precondition, Write};
 
 use super::plan::{Plan, differences, set};
 use super::{ApplyDocumentError, MadePassword, UserEntry};
+use crate::account::PasswordFault;
 use crate::error::ServiceError;
+use crate::password_rules;
 use crate::passwords::Verdict;
-
-/// The shortest password that is accepted, in characters (NIST SP 800-63B §3.1.1.2 asks for 8 where it is not the only factor).
-pub const PASSWORD_CHARACTERS_MIN: usize = 8;
 
 impl Plan<'_> {
     pub(super) async fn user(&mut self, entry: &UserEntry) -> Result<(), ApplyDocumentError> {
         let record = format!("user {}/{}", entry.realm, entry.username);
-        let Some(realm) = self.realms.get(&entry.realm).map(|realm| realm.id) else {
+        let Some(realm_record) = self.realms.get(&entry.realm).cloned() else {
             self.fault(&record, "there is no such realm: put it into the document");
             return Ok(());
         };
+        let realm = realm_record.id;
         let Some(username) = User::canonical_username(&entry.username) else {
             self.fault(&record, "a username is 1 to 128 bytes without spaces and control characters");
             return Ok(());
@@ -30,10 +30,13 @@ impl Plan<'_> {
         if let Some(profile) = &entry.profile {
             // What the store stamps is no difference.
             let updated_at = profile.updated_at.or(user.profile.updated_at);
-            user.profile = UserProfile { updated_at, ..profile.clone() };
+            // Nor is what the person confirmed, as long as the address stays: another one is not confirmed unless the document says so.
+            let email_verified = profile.email_verified
+                || (user.profile.email_verified && profile.email == user.profile.email);
+            user.profile = UserProfile { updated_at, email_verified, ..profile.clone() };
         }
         let mut differences = before.as_ref().map(|before| differences(&shown(before), &shown(&user)));
-        let password = self.password(&record, entry, before.as_ref()).await?;
+        let password = self.password(&record, entry, before.as_ref(), (&realm_record, &user)).await?;
         if let (Some(differences), Some(_)) = (&mut differences, &password) {
             differences.push("password: replaced".to_owned());
         }
@@ -84,6 +87,7 @@ impl Plan<'_> {
         record: &str,
         entry: &UserEntry,
         before: Option<&User>,
+        (realm, user): (&Realm, &User),
     ) -> Result<Option<PasswordHash>, ApplyDocumentError> {
         let passwords = &self.service.passwords;
         let password = match &entry.password {
@@ -98,17 +102,22 @@ impl Plan<'_> {
             }
             None => return Ok(None),
         };
-        let characters = password.expose().chars().count();
-        if characters < PASSWORD_CHARACTERS_MIN || password.expose().len() > limits::PASSWORD_BYTES_MAX {
-            self.fault(record, "a password has at least 8 characters and at most 1024 bytes");
-            return Ok(None);
-        }
         let known = before.and_then(|user| user.password.as_ref());
         if let Some(known) = known {
             let verdict = passwords.verify(Some(known), &password, self.mint).await.map_err(unavailable)?;
             if matches!(verdict, Verdict::Right { .. }) {
                 return Ok(None);
             }
+        }
+        // What stands already is left alone, by whatever rules it was made.
+        if let Err(fault) = password_rules::check(realm, user, &password) {
+            let text = match fault {
+                PasswordFault::Common => "this password is on the list of those that attackers try",
+                PasswordFault::Guessable => "this password is a name of the user or of the realm",
+                _ => "a password has at least 8 characters and at most 1024 bytes",
+            };
+            self.fault(record, text);
+            return Ok(None);
         }
         Ok(Some(passwords.hash(&password, self.mint).await.map_err(unavailable)?))
     }

@@ -272,6 +272,25 @@ pub async fn a_session_and_a_user_are_found_by_what_names_them(backend: &impl Ba
     assert_eq!(by_name(realm_id(1), "user-1@example").await.unwrap(), Some(user(1)));
     assert_eq!(by_name(realm_id(2), "user-1@example").await.unwrap(), None);
     assert_eq!(by_name(realm_id(1), "user-3@example").await.unwrap(), None);
+    // The capital letters of an address are the store's business, and several people may share one.
+    let shared = |number, email: &str| User {
+        profile: UserProfile { email: Some(email.to_owned()), ..UserProfile::default() },
+        ..user(number)
+    };
+    let sharing = [shared(11, "Both@Example.com"), shared(12, "both@example.COM")];
+    let writes = sharing.iter().cloned().map(|user| Write::PutUser(Box::new(user))).collect();
+    store.write(writes).await;
+    let by_email = async |realm, email: &str, limit| {
+        storage.find_users_by_email(realm, email.to_owned(), limit).await.unwrap()
+    };
+    assert_eq!(by_email(realm_id(1), "user-1@example.com", 9).await, [user(1)]);
+    assert_eq!(by_email(realm_id(1), "both@example.com", 9).await, sharing);
+    assert_eq!(by_email(realm_id(1), "both@example.com", 1).await, sharing[..1]);
+    for (realm, email) in
+        [(2, "user-1@example.com"), (1, "user-2@example.com"), (1, ""), (1, "both@example_com")]
+    {
+        assert_eq!(by_email(realm_id(realm), email, 9).await, [], "{email}");
+    }
     let by_subject = |realm, subject: &str| storage.find_user_by_subject(realm, subject.to_owned());
     assert_eq!(by_subject(realm_id(1), "subject-1").await.unwrap(), Some(user(1)));
     assert_eq!(by_subject(realm_id(2), "subject-1").await.unwrap(), None);
