@@ -9,6 +9,7 @@ pub mod authenticate;
 pub mod authentication;
 pub mod authorize;
 pub mod claims;
+pub mod factors;
 pub mod introspect;
 pub mod issue;
 pub mod key_rotation;

@@ -13,6 +13,7 @@ pub mod devices;
 pub mod directory;
 pub mod error;
 pub mod exchanging;
+pub mod factors;
 pub mod facts;
 pub mod forgetting;
 pub mod id_tokens;
@@ -65,6 +66,7 @@ pub struct Service {
     publications: key_rotation::Publications,
     passwords: passwords::Passwords,
     sign_in_limits: signing_in::SignInLimits,
+    code_limits: signing_in::SignInLimits,
     device_limits: devices::DeviceLimits,
 }
 
@@ -96,6 +98,7 @@ impl Service {
             publications: key_rotation::Publications::default(),
             passwords: passwords::Passwords::new(&Mint::new(node.clock().now(), node.entropy())),
             sign_in_limits: signing_in::SignInLimits::default(),
+            code_limits: factors::limits_of_codes(),
             device_limits: devices::DeviceLimits::default(),
             node,
             storage,

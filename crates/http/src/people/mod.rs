@@ -4,10 +4,12 @@
 //! the mark of that browser alone; [`browser`] reads cookies and headers.
 
 pub mod account;
+mod account_factors;
 pub mod assets;
 pub mod authorize;
 pub mod browser;
 pub mod device;
 pub mod log_out;
 pub mod page;
+mod second_factor;
 pub mod userinfo;

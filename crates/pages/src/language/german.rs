@@ -76,6 +76,9 @@ pub(super) static MESSAGES: Messages = Messages {
     passkey_create: "Passkey anlegen",
     passkey_needs_script: "Dieser Browser kann keine Passkeys anlegen, oder Skripte sind ausgeschaltet.",
     passkey_not_created: "Der Passkey wurde nicht angelegt. Bitte versuchen Sie es noch einmal.",
+    passkey_use_needs_script: "Ein Passkey braucht Skripte, und in diesem Browser sind sie ausgeschaltet. Erlauben Sie sie für diese Seite, oder nehmen Sie einen anderen Weg.",
+    confirmation_intro: "Sie ändern gleich, womit Sie sich anmelden. Zeigen Sie noch einmal, dass Sie es sind.",
+    confirmation_code_hint: "Ein Code Ihrer Authenticator-App oder einer Ihrer Ersatzcodes.",
 
     consent_title: Gap::new("{} zulassen?"),
     consent_intro: Gap::new("{} möchte:"),

@@ -1,6 +1,7 @@
 //! One struct for each page. The names of inputs and buttons are part of what the pages promise: they are written with each struct.
 
 mod account;
+mod confirmation;
 mod consent;
 mod device;
 mod enrolment;
@@ -15,6 +16,7 @@ mod sign_in;
 pub use account::{
     Account, AccountActions, AccountNotice, ApplicationRow, FactorKind, FactorRow, SessionRow,
 };
+pub use confirmation::{Confirmation, ConfirmationProblem};
 pub use consent::{Api, Application, Consent};
 pub use device::{DeviceCode, DeviceCodeProblem, DeviceConfirmation};
 pub use enrolment::{AuthenticatorEnrolment, PasskeyEnrolment, RecoveryCodes};
