@@ -48,6 +48,9 @@ operations! {
     records::SetEnabled,
     records::Show,
     revoke::Revoke,
+    users::ListFactors,
+    users::RemoveFactor,
+    users::ResetFactors,
     users::SetPassword,
 }
 

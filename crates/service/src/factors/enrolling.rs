@@ -247,10 +247,7 @@ impl Service {
         };
         self.forgive_code(realm, user, sender.address);
         let mint = self.mint(moment);
-        // The id comes of the key: the same page sent twice adds one app, and not two with one key.
-        let digest = lydian_domain::secrets::sha256(&[b"authenticator ".as_slice(), &enrolment.key].concat());
-        let number = u64::from_be_bytes(*digest.first_chunk().expect("a digest has 32 bytes"));
-        let id = FactorId::from_number(number >> 1);
+        let id = FactorId::from_number(mint.number());
         let factor = Factor {
             id,
             realm: realm.realm.id,
@@ -264,7 +261,9 @@ impl Service {
             },
         };
         let methods = AuthenticationMethods::of(&[AuthenticationMethod::OneTimePassword]);
-        let change = Change { at: moment.now, ..Change::default() };
+        // The same page sent twice adds one app, and not two with one key.
+        let mut change = Change { at: moment.now, ..Change::default() };
+        passkeys::use_challenge(&mut change, &enrolment.challenge, enrolment.shown_at);
         self.add_factor(realm, recognised, factor, methods, change, moment).await.map(Ok)
     }
 
