@@ -399,8 +399,7 @@ impl Service {
             scope: &chosen.scope,
             api: chosen.api.map(|api| api.id),
             consents: &consents,
-            second_factor_required: realm.realm.sign_in.require_second_factor
-                || client.authorization.require_second_factor,
+            second_factor_required: realm.demands_second_factor(client),
             agreed_in_this_flow: agrees,
             now: moment.now,
         };

@@ -478,3 +478,46 @@ async fn an_administrator_sees_and_ends_the_factors_of_a_person_who_lost_them() 
     assert_eq!(server.service.list_factors(&name).await.unwrap(), Default::default());
     assert!(account(&server, &mut Browser::default(), ALICE).await.offers("log-out"));
 }
+
+#[tokio::test]
+async fn a_session_that_has_seen_no_factor_adds_the_first_one_alone() {
+    let server = start().await;
+    let mut weak = Browser::default();
+    let page = account(&server, &mut weak, ALICE).await;
+    let enrolment = weak.press(&server, &page, "add-authenticator").await.unwrap();
+    // The person adds one elsewhere meanwhile.
+    add_phone(&server, &mut Browser::default(), ALICE).await;
+    let phone = Phone::of(&enrolment);
+    let refused = type_code(&server, &mut weak, &enrolment, &phone.code(&server)).await;
+    assert_eq!(refused.reply.status, 400, "{}", refused.text);
+    // It is asked for a code before it begins anew, and the password is not enough.
+    let page = account(&server, &mut weak, ALICE).await;
+    for button in ["add-authenticator", "add-passkey", "new-recovery-codes"] {
+        let asked = weak.press(&server, &page, button).await.unwrap();
+        assert!(asked.offers("verify") && !asked.offers("confirm-password"), "{button}: {}", asked.text);
+    }
+}
+
+#[tokio::test]
+async fn a_device_of_a_client_that_demands_a_second_factor_gets_nothing_from_a_weak_session() {
+    let server = start().await;
+    server
+        .apply(
+            "[[client]]\nclient_id = \"tv\"\nauth_methods = [\"none\"]\nissuer_scopes = [\"openid\"]\n\
+             grant_types = [\"urn:ietf:params:oauth:grant-type:device_code\"]\nrequire_second_factor = true\n",
+        )
+        .await;
+    let mut browser = Browser::default();
+    account(&server, &mut browser, ALICE).await;
+    for strong in [false, true] {
+        if strong {
+            add_phone(&server, &mut browser, ALICE).await;
+        }
+        let device = Request::post("/oauth2/device_authorize").parameter("client_id", "tv");
+        let device = server.send(device.parameter("scope", "openid")).await.json();
+        let path = format!("/oauth2/device?user_code={}", text(&device, "user_code"));
+        let page = browser.send(&server, Request::of("GET", &path)).await;
+        let answer = browser.send(&server, page.form("continue").press("continue")).await;
+        assert_eq!((answer.reply.status, answer.offers("allow")), (if strong { 200 } else { 400 }, strong));
+    }
+}

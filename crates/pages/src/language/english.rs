@@ -214,6 +214,10 @@ fn error_of(cause: ErrorCause) -> ErrorText {
         ErrorCause::ResponseTypeUnsupported => {
             ("The application asked for a kind of answer that is not supported.", TELL_THE_APPLICATION)
         }
+        ErrorCause::SecondFactorMissing => (
+            "This needs a second step at sign-in.",
+            "Add one on the page of your account, or sign in again and use it. Then start again.",
+        ),
         ErrorCause::SignInRefused => {
             ("Your account may not use this application.", "Please ask those who look after the application.")
         }

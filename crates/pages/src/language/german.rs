@@ -218,6 +218,10 @@ fn error_of(cause: ErrorCause) -> ErrorText {
         ErrorCause::ResponseTypeUnsupported => {
             ("Die Anwendung möchte eine Art von Antwort, die es hier nicht gibt.", TELL_THE_APPLICATION)
         }
+        ErrorCause::SecondFactorMissing => (
+            "Dafür braucht es einen zweiten Schritt bei der Anmeldung.",
+            "Fügen Sie auf Ihrer Kontoseite einen hinzu, oder melden Sie sich neu an und benutzen Sie ihn. Dann beginnen Sie von vorn.",
+        ),
         ErrorCause::SignInRefused => (
             "Ihr Konto darf diese Anwendung nicht benutzen.",
             "Bitte fragen Sie die, die die Anwendung betreuen.",

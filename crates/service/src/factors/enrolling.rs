@@ -334,9 +334,12 @@ impl Service {
             0 => Some(recovery::make(&mint)),
             _ => None,
         };
+        // A session that has seen no factor adds the first one alone: an old password does not open what a factor guards.
+        let is_weak = before.methods.acr() < Acr::SeveralFactors;
+        let limit = if is_weak { 1 } else { limits::FACTORS_MAX };
         change.preconditions.extend([
             Precondition::UserUnchanged { user: user.id, version: user.version },
-            Precondition::FactorsBelow { user: user.id, limit: limits::FACTORS_MAX },
+            Precondition::FactorsBelow { user: user.id, limit },
         ]);
         change.writes.push(Write::PutFactor(Box::new(factor)));
         change.writes.push(Write::PutSession(session));
@@ -344,6 +347,9 @@ impl Service {
         match self.storage.apply(change).await {
             Ok(_) => Ok(Added { cookie, recovery_codes }),
             Err(ApplyError::Conflict(Conflict::RecordChanged)) => Err(Refusal::FlowExpired.into()),
+            Err(ApplyError::Conflict(Conflict::TooManyFactors)) if is_weak => {
+                Err(Refusal::FlowExpired.into())
+            }
             Err(ApplyError::Conflict(Conflict::TooManyFactors)) => Err(Refusal::TooManyFactors.into()),
             Err(ApplyError::Conflict(_)) => Err(Refusal::FactorNotAdded.into()),
             Err(ApplyError::Unavailable(unavailable)) => Err(unavailable.into()),
