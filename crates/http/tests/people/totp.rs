@@ -43,7 +43,7 @@ async fn nothing_counts_as_signed_in_before_the_second_factor() {
 }
 
 #[tokio::test]
-async fn stepup_tokens_say_how_and_when_the_person_proved_who_it_is_and_a_refresh_keeps_it() {
+async fn atp_05_int_16_tokens_say_how_and_when_the_person_proved_who_it_is_and_a_refresh_keeps_it() {
     let server = start().await;
     let (phone, _) = with_phone(&server).await;
     let of_api = |api| Ask::web().resource(api);
