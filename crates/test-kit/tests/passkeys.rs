@@ -85,7 +85,8 @@ fn a_passkey_that_may_be_copied_says_so() {
 
 #[test]
 fn each_lie_is_found_at_both_ceremonies() {
-    let lies: [(fn(&mut Authenticator), Fault); 6] = [
+    type Lie = fn(&mut Authenticator);
+    let lies: [(Lie, Fault); 6] = [
         (|one| one.origin = "https://login.example.com.evil.example".to_owned(), Fault::Origin),
         (|one| one.origin = "https://login.example.com:444".to_owned(), Fault::Origin),
         (|one| one.origin = "http://login.example.com".to_owned(), Fault::Origin),
