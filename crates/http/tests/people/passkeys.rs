@@ -261,3 +261,37 @@ async fn a_passkey_is_added_once_and_its_name_is_text() {
         assert_eq!(!recovery_codes(&answer).is_empty(), expected, "{number}: {}", answer.text);
     }
 }
+
+#[tokio::test]
+async fn a_passkey_opens_the_account_page_and_one_answer_sent_at_once_opens_one_session() {
+    let server = start().await;
+    let mut authenticator = Authenticator::new(ISSUER, 1);
+    authenticator.counter = 0;
+    add_passkey(&server, &mut Browser::default(), ALICE, &mut authenticator, "").await;
+    let mut browser = Browser::default();
+    let page = browser.send(&server, Request::of("GET", "/oauth2/account")).await;
+    let request = shows(&page, &mut authenticator);
+    let (mut one, mut other) = (browser.clone(), browser.clone());
+    let (first, second) = tokio::join!(one.send(&server, request.clone()), other.send(&server, request));
+    let winners: Vec<&Page> = [&first, &second].into_iter().filter(|page| goes_on(page)).collect();
+    assert_eq!(winners.iter().map(|page| page.location()).collect::<Vec<_>>(), [Some("account")]);
+    let sessions = [&one, &other].map(|browser| browser.cookie(SESSION).is_some());
+    assert_eq!(sessions.iter().filter(|signed_in| **signed_in).count(), 1);
+    // Somebody else's page does not send it either.
+    let page = browser.send(&server, Request::of("GET", "/oauth2/account")).await;
+    let crossed = shows(&page, &mut authenticator).header("sec-fetch-site", "cross-site");
+    assert_eq!(browser.send(&server, crossed).await.reply.status, 400);
+}
+
+#[tokio::test]
+async fn a_passkey_of_one_realm_is_none_in_another() {
+    let server = start().await;
+    let mut authenticator = with_passkey(&server).await;
+    server.apply("[[realm]]\nname = \"acme\"\n").await;
+    server.apply(&crate::fixtures::acme()).await;
+    let mut browser = Browser::default();
+    let ask = Ask::spa().scope("openid").in_realm("acme");
+    let page = browser.ask(&server, &ask).await.unwrap();
+    let refused = browser.send(&server, shows(&page, &mut authenticator)).await;
+    assert_eq!((refused.reply.status, refused.problem.as_deref()), (200, Some(REFUSED)));
+}
