@@ -386,6 +386,11 @@ fn shown(record: &ShownRecord) -> String {
     if let Some(issuer) = &record.issuer {
         text.push_str(&format!(", issuer {issuer}"));
     }
+    if let Some(factors) = record.factors.as_ref().filter(|listed| !listed.factors.is_empty()) {
+        let kinds: Vec<&str> = factors.factors.iter().map(|factor| factor.kind.as_str()).collect();
+        let left = factors.recovery_codes;
+        text.push_str(&format!(", second factors: {} ({left} recovery codes left)", kinds.join(", ")));
+    }
     let entries = without_nulls(serde_json::to_value(&record.document).unwrap_or_default());
     let entries: BTreeMap<String, Value> = serde_json::from_value(entries).unwrap_or_default();
     let there: BTreeMap<_, _> =

@@ -4,9 +4,12 @@ use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use lydian_admin_api::operations::users::{MakeResetLink, SetPassword};
+use lydian_admin_api::operations::users::{
+    ListFactors, MakeResetLink, RemoveFactor, ResetFactors, SetPassword,
+};
 use lydian_domain::{RealmName, UserProfile};
 use lydian_server::control::Absent;
+use lydian_service::administration::factors::{ListedFactor, ListedFactors};
 use lydian_service::administration::records::Kind;
 use lydian_service::apply::{Document, UserEntry};
 
@@ -17,6 +20,12 @@ use crate::records::{self, Adds, InRealm, NameArguments};
 /// What is done with a user.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
+    /// List the second factors: authenticator apps, passkeys, and how many recovery codes are left
+    Factors(NameArguments),
+    /// Remove one second factor, for a person who lost it; what was granted is dead, and every browser is signed out
+    RemoveFactor(RemoveFactorArguments),
+    /// Remove all second factors and recovery codes; what was granted is dead, and every browser is signed out
+    ResetFactors(NameArguments),
     /// Set the password: typed twice, read from a file, or made here and shown once
     SetPassword(SetPasswordArguments),
     /// Make a link with which the user chooses a new password, once, within half an hour
@@ -42,6 +51,14 @@ pub(crate) struct SetPasswordArguments {
     name: NameArguments,
     #[command(flatten)]
     source: PasswordSource,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct RemoveFactorArguments {
+    #[command(flatten)]
+    name: NameArguments,
+    /// The factor, as `lydian user factors` names it
+    factor: String,
 }
 
 /// What makes a user.
@@ -148,6 +165,9 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, ExitCode> {
     let SetPasswordArguments { name, source } = match command {
         Command::Record(command) => return records::run(command),
         Command::ResetLink(name) => return reset_link(name),
+        Command::Factors(name) => return list_factors(name),
+        Command::RemoveFactor(arguments) => return remove_factor(arguments),
+        Command::ResetFactors(name) => return reset_factors(name),
         Command::SetPassword(arguments) => arguments,
     };
     let password = source.read().map_err(|what| {
@@ -176,4 +196,53 @@ fn reset_link(name: &NameArguments) -> Result<ExitCode, ExitCode> {
             made.link
         )
     })
+}
+
+fn list_factors(name: &NameArguments) -> Result<ExitCode, ExitCode> {
+    let operation = ListFactors { record: name.record(Kind::User) };
+    let outcome = name.target.perform("list the second factors", Absent::Refuse, operation)?;
+    name.target.show(&outcome, || told(&outcome))
+}
+
+fn remove_factor(arguments: &RemoveFactorArguments) -> Result<ExitCode, ExitCode> {
+    let RemoveFactorArguments { name, factor } = arguments;
+    let operation = RemoveFactor { record: name.record(Kind::User), factor: factor.clone() };
+    let outcome = name.target.perform("remove the second factor", Absent::Refuse, operation)?;
+    name.target.show(&outcome, || {
+        format!(
+            "It is removed. What was granted is dead, and every browser is signed out.\n{}",
+            told(&outcome)
+        )
+    })
+}
+
+fn reset_factors(name: &NameArguments) -> Result<ExitCode, ExitCode> {
+    let operation = ResetFactors { record: name.record(Kind::User) };
+    let outcome = name.target.perform("remove the second factors", Absent::Refuse, operation)?;
+    name.target.show(&outcome, || match outcome.factors.len() {
+        0 => "There was none. What was granted is dead all the same, and every browser is signed out.".to_owned(),
+        1 => "One second factor is removed. What was granted is dead, and every browser is signed out.".to_owned(),
+        count => {
+            format!("{count} second factors are removed. What was granted is dead, and every browser is signed out.")
+        }
+    })
+}
+
+/// The factors as a table.
+fn told(listed: &ListedFactors) -> String {
+    if listed.factors.is_empty() {
+        return "There is no second factor: the password alone signs in.".to_owned();
+    }
+    let row = |factor: &ListedFactor| {
+        vec![
+            factor.id.clone(),
+            factor.kind.clone(),
+            factor.name.clone(),
+            factor.added_at.clone(),
+            factor.last_used_at.clone().unwrap_or_else(|| "never".to_owned()),
+        ]
+    };
+    let rows: Vec<Vec<String>> = listed.factors.iter().map(row).collect();
+    let table = output::table(&["id", "kind", "name", "added", "last used"], &rows);
+    format!("{table}\n{} recovery codes left", listed.recovery_codes)
 }

@@ -5,8 +5,8 @@ use lydian_oauth_types::{Form, ScopeSet};
 use lydian_primitives::{Timestamp, base64url, limits};
 use serde::{Deserialize, Serialize};
 
-use crate::authentication::Authentication;
-use crate::claims::ClaimsRequest;
+use crate::authentication::{Acr, Authentication};
+use crate::claims::{AcrRequest, ClaimsRequest};
 use crate::records::{ApiId, Client, Consent};
 use crate::refusal::Refusal;
 
@@ -211,15 +211,21 @@ pub struct SignedIn<'a> {
     pub subject: &'a str,
     /// Whether it did so for this very request.
     pub in_this_flow: bool,
+    /// The strongest class that the person can reach with the factors that it has.
+    pub reachable: Acr,
 }
 
 /// What comes next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// The person agrees or refuses.
     Consent,
+    /// The person adds a second factor: it has none, and must have one.
+    Enrol,
     /// Everything is there: a code is made.
     Issue,
+    /// The person shows a second factor, one that reaches this class.
+    SecondFactor(Acr),
     /// The person signs in.
     SignIn,
 }
@@ -241,6 +247,8 @@ pub struct Situation<'a> {
     pub api: Option<ApiId>,
     /// What the person agreed to before.
     pub consents: &'a [Consent],
+    /// Whether the realm or the client demands a second factor.
+    pub second_factor_required: bool,
     /// Whether the person has just agreed.
     pub agreed_in_this_flow: bool,
     /// The time.
@@ -251,20 +259,76 @@ pub struct Situation<'a> {
 ///
 /// # Errors
 ///
-/// `login_required` or `consent_required`, where nobody may be asked.
+/// `login_required` or `consent_required`, where nobody may be asked; `unmet_authentication_requirements` where asking does not help.
 pub fn next(situation: &Situation<'_>) -> Result<Next, Refusal> {
     let prompt = situation.request.prompt;
     if is_somebody_else(situation) && situation.signed_in.is_some_and(|signed_in| signed_in.in_this_flow) {
         // The person was asked and is not the one that the client expects (OpenID Connect Core §3.1.2.1).
         return Err(Refusal::LoginRequired);
     }
-    if needs_sign_in(situation) {
+    let wanted = WantedClasses::of(situation.request);
+    if wanted.essential.as_ref().is_some_and(Vec::is_empty) {
+        // None of the classes is offered: no sign-in helps.
+        return Err(Refusal::UnmetAuthenticationRequirements);
+    }
+    let Some(signed_in) = situation.signed_in.filter(|_| !needs_sign_in(situation)) else {
         return if prompt.none { Err(Refusal::LoginRequired) } else { Ok(Next::SignIn) };
+    };
+    if let Some(step) = stronger_step(situation, signed_in, &wanted)? {
+        return if prompt.none { Err(Refusal::LoginRequired) } else { Ok(step) };
     }
     if needs_consent(situation) {
         return if prompt.none { Err(Refusal::ConsentRequired) } else { Ok(Next::Consent) };
     }
     Ok(Next::Issue)
+}
+
+/// The classes of authentication that a request asks for, as far as they are known, preferred ones first.
+struct WantedClasses {
+    /// Those without which there is no answer.
+    essential: Option<Vec<Acr>>,
+    /// Those that are asked for in passing.
+    voluntary: Vec<Acr>,
+}
+
+impl WantedClasses {
+    fn of(request: &AuthorizationRequest) -> Self {
+        let claims = request.claims.as_deref().and_then(|claims| ClaimsRequest::parse(claims).ok());
+        let classes =
+            |asked: &AcrRequest| asked.values.iter().filter_map(|value| Acr::parse(value)).collect();
+        let asked = claims.and_then(|claims| claims.acr);
+        let mut voluntary: Vec<Acr> =
+            request.acr_values.as_deref().unwrap_or_default().split(' ').filter_map(Acr::parse).collect();
+        if let Some(asked) = asked.as_ref().filter(|asked| !asked.essential) {
+            voluntary.extend::<Vec<Acr>>(classes(asked));
+        }
+        Self { essential: asked.as_ref().filter(|asked| asked.essential).map(classes), voluntary }
+    }
+}
+
+/// What a person who is signed in must show beside; nothing where its session is strong enough.
+fn stronger_step(
+    situation: &Situation<'_>,
+    signed_in: &SignedIn<'_>,
+    wanted: &WantedClasses,
+) -> Result<Option<Next>, Refusal> {
+    let held = signed_in.authentication.methods.acr();
+    let reachable = signed_in.reachable.max(held);
+    if situation.second_factor_required && held < Acr::SeveralFactors {
+        let has_one = reachable >= Acr::SeveralFactors;
+        return Ok(Some(if has_one { Next::SecondFactor(Acr::SeveralFactors) } else { Next::Enrol }));
+    }
+    if let Some(essential) = &wanted.essential
+        && !essential.iter().any(|class| held >= *class)
+    {
+        let met = essential.iter().find(|class| reachable >= **class);
+        let class = met.ok_or(Refusal::UnmetAuthenticationRequirements)?;
+        return Ok(Some(Next::SecondFactor(*class)));
+    }
+    // The first that can be met; where nobody may be asked, none has to be (OpenID Connect Core §3.1.2.1).
+    let first = wanted.voluntary.iter().find(|class| reachable >= **class);
+    let missing = first.filter(|class| held < **class && !situation.request.prompt.none);
+    Ok(missing.map(|class| Next::SecondFactor(*class)))
 }
 
 fn needs_sign_in(situation: &Situation<'_>) -> bool {

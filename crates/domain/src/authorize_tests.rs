@@ -190,6 +190,7 @@ struct Given {
     expected_subject: Option<&'static str>,
     consents: Vec<Consent>,
     agreed: bool,
+    required: bool,
 }
 
 fn given(changes: &[(&str, &str)]) -> Given {
@@ -201,10 +202,12 @@ fn given(changes: &[(&str, &str)]) -> Given {
             authentication: Authentication { at: ISSUED.minus_seconds(100), methods },
             subject: "alice",
             in_this_flow: false,
+            reachable: Acr::OneFactor,
         }),
         expected_subject: None,
         consents: vec![consent(Some(API), "read")],
         agreed: false,
+        required: false,
     }
 }
 
@@ -227,6 +230,7 @@ impl Given {
             scope: &scope(scope_text),
             api: Some(API),
             consents: &self.consents,
+            second_factor_required: self.required,
             agreed_in_this_flow: self.agreed,
             now: ISSUED,
         })
@@ -255,6 +259,90 @@ fn a_sign_in_is_asked_for_when_it_is_missing_old_or_demanded() {
     }
     let silent_and_old = given(&[("prompt", "none"), ("max_age", "99")]);
     assert_eq!(silent_and_old.next("read"), Err(Refusal::LoginRequired));
+}
+
+const ONE: &str = "urn:lydian:acr:one-factor";
+const SEVERAL: &str = "urn:lydian:acr:several-factors";
+const RESISTANT: &str = "urn:lydian:acr:phishing-resistant";
+
+/// What comes next for a person who is signed in by these methods and can reach this class.
+fn with_factors(
+    changes: &[(&str, &str)],
+    methods: &[AuthenticationMethod],
+    reachable: Acr,
+    required: bool,
+) -> Result<Next, Refusal> {
+    let change = |given: &mut Given| {
+        given.required = required;
+        let signed_in = given.signed_in.as_mut().unwrap();
+        (signed_in.authentication.methods, signed_in.reachable) =
+            (AuthenticationMethods::of(methods), reachable);
+    };
+    given(changes).with(change).next("read")
+}
+
+const PASSWORD: &[AuthenticationMethod] = &[AuthenticationMethod::Password];
+const TWO: &[AuthenticationMethod] = &[AuthenticationMethod::Password, AuthenticationMethod::OneTimePassword];
+
+#[test]
+fn stepup_a_class_that_is_asked_for_in_passing_is_reached_where_it_can_be() {
+    let check = |values: &str, methods, reachable, expected| {
+        let found = with_factors(&[("acr_values", values)], methods, reachable, false);
+        assert_eq!(found, Ok(expected), "{values} {methods:?} {reachable:?}");
+    };
+    check(SEVERAL, PASSWORD, Acr::OneFactor, Next::Issue);
+    check(SEVERAL, PASSWORD, Acr::SeveralFactors, Next::SecondFactor(Acr::SeveralFactors));
+    check(SEVERAL, TWO, Acr::SeveralFactors, Next::Issue);
+    check(ONE, PASSWORD, Acr::PhishingResistant, Next::Issue);
+    check("unknown 2", PASSWORD, Acr::PhishingResistant, Next::Issue);
+    // The first that can be met counts.
+    let both = format!("{RESISTANT} {SEVERAL}");
+    check(&both, PASSWORD, Acr::SeveralFactors, Next::SecondFactor(Acr::SeveralFactors));
+    check(&both, PASSWORD, Acr::PhishingResistant, Next::SecondFactor(Acr::PhishingResistant));
+    check(&both, TWO, Acr::PhishingResistant, Next::SecondFactor(Acr::PhishingResistant));
+    check(&format!("{ONE} {SEVERAL}"), PASSWORD, Acr::SeveralFactors, Next::Issue);
+    // Nobody may be asked: what is there is good enough.
+    let silent = [("acr_values", SEVERAL), ("prompt", "none")];
+    assert_eq!(with_factors(&silent, PASSWORD, Acr::SeveralFactors, false), Ok(Next::Issue));
+    // A member of the parameter claims that is not essential says the same.
+    let claims = format!(r#"{{"id_token":{{"acr":{{"value":"{SEVERAL}"}}}}}}"#);
+    let found = with_factors(&[("claims", &claims)], PASSWORD, Acr::SeveralFactors, false);
+    assert_eq!(found, Ok(Next::SecondFactor(Acr::SeveralFactors)));
+}
+
+#[test]
+fn stepup_an_essential_class_is_reached_or_refused() {
+    let check = |values: &str, methods, reachable, expected| {
+        let claims = format!(r#"{{"id_token":{{"acr":{{"essential":true,"values":[{values}]}}}}}}"#);
+        let found = with_factors(&[("claims", &claims)], methods, reachable, false);
+        assert_eq!(found, expected, "{values} {methods:?} {reachable:?}");
+        let nobody = given(&[("claims", &claims), ("prompt", "none")]).with(|given| given.signed_in = None);
+        let unknown = !values.contains("urn:lydian:acr:");
+        let refusal = if unknown { Refusal::UnmetAuthenticationRequirements } else { Refusal::LoginRequired };
+        assert_eq!(nobody.next("read"), Err(refusal), "{values}");
+    };
+    let unmet = Err(Refusal::UnmetAuthenticationRequirements);
+    let quoted = |value: &str| format!("{value:?}");
+    check(&quoted(SEVERAL), PASSWORD, Acr::OneFactor, unmet);
+    check(&quoted(SEVERAL), PASSWORD, Acr::SeveralFactors, Ok(Next::SecondFactor(Acr::SeveralFactors)));
+    check(&quoted(SEVERAL), TWO, Acr::SeveralFactors, Ok(Next::Issue));
+    check(&quoted(RESISTANT), TWO, Acr::SeveralFactors, unmet);
+    check(&quoted(RESISTANT), TWO, Acr::PhishingResistant, Ok(Next::SecondFactor(Acr::PhishingResistant)));
+    check(&format!("\"x\",{}", quoted(ONE)), PASSWORD, Acr::OneFactor, Ok(Next::Issue));
+    check("\"x\"", TWO, Acr::PhishingResistant, unmet);
+    let claims = format!(r#"{{"id_token":{{"acr":{{"essential":true,"value":"{SEVERAL}"}}}}}}"#);
+    let silent = [("claims", claims.as_str()), ("prompt", "none")];
+    assert_eq!(with_factors(&silent, PASSWORD, Acr::SeveralFactors, false), Err(Refusal::LoginRequired));
+}
+
+#[test]
+fn a_second_factor_that_is_demanded_is_shown_or_added() {
+    let next = |methods, reachable| with_factors(&[], methods, reachable, true);
+    assert_eq!(next(PASSWORD, Acr::OneFactor), Ok(Next::Enrol));
+    assert_eq!(next(PASSWORD, Acr::PhishingResistant), Ok(Next::SecondFactor(Acr::SeveralFactors)));
+    assert_eq!(next(TWO, Acr::SeveralFactors), Ok(Next::Issue));
+    let silent = with_factors(&[("prompt", "none")], PASSWORD, Acr::OneFactor, true);
+    assert_eq!(silent, Err(Refusal::LoginRequired));
 }
 
 #[test]

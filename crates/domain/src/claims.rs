@@ -44,6 +44,27 @@ pub struct ClaimsRequest {
     pub id_token: Vec<String>,
     /// Names of claims for the UserInfo answer.
     pub userinfo: Vec<String>,
+    /// The classes of authentication that the ID token is to say.
+    pub acr: Option<AcrRequest>,
+}
+
+/// Which classes of authentication are asked for (OpenID Connect Core §5.5.1.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AcrRequest {
+    /// Whether there is no answer without one of them.
+    pub essential: bool,
+    /// The classes, preferred ones first; words that nobody knows may be among them.
+    pub values: Vec<String>,
+}
+
+impl AcrRequest {
+    fn read(asked: &Value) -> Option<Self> {
+        let words = |value: &Value| value.as_str().map(str::to_owned);
+        let mut values: Vec<String> = asked.get("value").and_then(words).into_iter().collect();
+        values.extend(asked.get("values").and_then(Value::as_array).into_iter().flatten().filter_map(words));
+        let essential = asked.get("essential").and_then(Value::as_bool).unwrap_or_default();
+        (!values.is_empty()).then_some(Self { essential, values })
+    }
 }
 
 impl ClaimsRequest {
@@ -63,7 +84,8 @@ impl ClaimsRequest {
             }
             Some(_) => Err(Refusal::ClaimsMalformed),
         };
-        Ok(Self { id_token: names("id_token")?, userinfo: names("userinfo")? })
+        let acr = members.get("id_token").and_then(|claims| AcrRequest::read(claims.get("acr")?));
+        Ok(Self { id_token: names("id_token")?, userinfo: names("userinfo")?, acr })
     }
 }
 
@@ -144,6 +166,21 @@ mod tests {
     fn a_claim_can_be_asked_for_by_its_name() {
         assert_eq!(shown("openid", &["name"]), ["name"]);
         assert_eq!(shown("openid", &["roles", "password"]), [""; 0]);
+    }
+
+    #[test]
+    fn classes_of_authentication_are_asked_for_by_value_or_values() {
+        let acr =
+            |text: &str| ClaimsRequest::parse(&format!(r#"{{"id_token":{{"acr":{text}}}}}"#)).unwrap().acr;
+        let of = |essential, values: &[&str]| {
+            Some(AcrRequest { essential, values: values.iter().map(|value| (*value).to_owned()).collect() })
+        };
+        assert_eq!(acr(r#"{"essential":true,"values":["a","b"]}"#), of(true, &["a", "b"]));
+        assert_eq!(acr(r#"{"value":"a"}"#), of(false, &["a"]));
+        for nothing in ["null", "{}", r#"{"essential":true}"#, "5", r#"{"values":"a"}"#, r#"{"values":[1]}"#]
+        {
+            assert_eq!(acr(nothing), None, "{nothing}");
+        }
     }
 
     #[test]

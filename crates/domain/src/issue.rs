@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::audience::Chosen;
 use crate::authenticate::AuthenticatedClient;
+use crate::authentication::Authentication;
 use crate::records::{AccessToken, Client, GrantId, KeyId, Realm, SessionId, TokenForm, TokenFormat, UserId};
 use crate::refusal::Refusal;
 use crate::secrets::{HandleCipher, SubjectKind};
@@ -51,6 +52,8 @@ pub struct Granter<'a> {
     pub subject: &'a str,
     /// The session with which it ends, if it does.
     pub session: Option<SessionId>,
+    /// How it had proved who it is when it granted.
+    pub authentication: Option<Authentication>,
 }
 
 /// What is known when a token is minted.
@@ -107,6 +110,8 @@ pub struct ClaimSources<'a> {
     pub client_id: &'a str,
     /// The user's subject identifier, if a user granted the token.
     pub subject: Option<&'a str>,
+    /// How that user had proved who it is when it granted.
+    pub authentication: Option<Authentication>,
     /// Whether `aut` is shown.
     pub reference_members: bool,
     /// The cipher behind `jti`.
@@ -136,6 +141,12 @@ pub fn jwt_claims(token: &AccessToken, sources: &ClaimSources<'_>) -> Result<Vec
         scope: &'a ScopeSet,
         #[serde(skip_serializing_if = "Option::is_none")]
         aut: Option<&'static str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        auth_time: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        acr: Option<&'static str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        amr: Option<Vec<&'static str>>,
         minted_at: u64,
         lyd_grant: String,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,6 +154,7 @@ pub fn jwt_claims(token: &AccessToken, sources: &ClaimSources<'_>) -> Result<Vec
         #[serde(skip_serializing_if = "Option::is_none")]
         lyd_subject: Option<String>,
     }
+    let authentication = sources.authentication.filter(|_| token.user.is_some());
     let handle = |kind, number| base64url::encode(&sources.subject_handles.of_subject(kind, number));
     let claims = JwtClaims {
         iss: sources.issuer,
@@ -156,6 +168,10 @@ pub fn jwt_claims(token: &AccessToken, sources: &ClaimSources<'_>) -> Result<Vec
         azp: sources.client_id,
         scope: &token.scope,
         aut: sources.reference_members.then(|| aut(token)),
+        // RFC 9068 §2.2.1: a refresh keeps what they were.
+        auth_time: authentication.map(|authentication| authentication.at.as_unix_seconds()),
+        acr: authentication.map(|authentication| authentication.methods.acr().as_str()),
+        amr: authentication.map(|authentication| authentication.methods.amr()),
         minted_at: token.minted_at.as_number(),
         lyd_grant: handle(SubjectKind::Grant, token.grant.as_number()),
         lyd_session: token.session.map(|session| handle(SubjectKind::Session, session.as_number())),

@@ -118,6 +118,7 @@ fn claims_text(
         audience: AUDIENCE,
         client_id: "app",
         subject,
+        authentication: None,
         reference_members,
         token_handles: secrets.token_handles(),
         subject_handles: &secrets.subject_handles(api),

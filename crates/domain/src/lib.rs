@@ -9,6 +9,7 @@ pub mod authenticate;
 pub mod authentication;
 pub mod authorize;
 pub mod claims;
+pub mod factors;
 pub mod introspect;
 pub mod issue;
 pub mod key_rotation;
@@ -27,10 +28,10 @@ mod test_fixtures;
 
 pub use records::{
     AccessToken, Api, ApiId, Audience, AuthorizationCode, BrowserSession, CachePolicy, Client,
-    ClientAuthorization, ClientId, ClientSecretHash, Consent, DeviceAuthorization, DeviceDecision, Grant,
-    GrantId, KeyId, KeyState, PasswordHash, Realm, RealmId, RealmName, RefreshToken, RevocationCascade,
-    Rotation, ScopeDetail, Session, SessionId, SignInSettings, SigningKeyRecord, TokenDigest, TokenForm,
-    TokenFormat, User, UserId, UserProfile,
+    ClientAuthorization, ClientId, ClientSecretHash, Consent, DeviceAuthorization, DeviceDecision, Factor,
+    FactorId, FactorKind, Grant, GrantId, KeyId, KeyState, Passkey, PasswordHash, Realm, RealmId, RealmName,
+    RefreshToken, RevocationCascade, Rotation, ScopeDetail, Session, SessionId, SignInSettings,
+    SigningKeyRecord, TokenDigest, TokenForm, TokenFormat, User, UserId, UserProfile,
 };
 pub use refusal::Refusal;
 pub use token_id::TokenId;

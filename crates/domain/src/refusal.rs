@@ -77,6 +77,8 @@ pub enum Refusal {
     DevicePending,
     /// The device asks more often than it may (RFC 8628 §3.5).
     DeviceTooFast,
+    /// The factor cannot be added: it is there already, or belongs to somebody else.
+    FactorNotAdded,
     /// A page was left open for too long.
     FlowExpired,
     /// What a page sent back was made for another browser, or altered.
@@ -157,15 +159,19 @@ pub enum Refusal {
     TokenOfAnotherClient,
     /// The token would be larger than gateways accept.
     TokenTooLarge,
+    /// The person has as many second factors as there may be.
+    TooManyFactors,
     /// More parameters than a request may have.
     TooManyParameters,
+    /// The person cannot prove who it is in a way that the request insists on (OpenID Connect Core Unmet Authentication Requirements 1.0).
+    UnmetAuthenticationRequirements,
     /// The access token of a UserInfo request lacks the scope `openid` (OpenID Connect Core §5.3).
     UserInfoScopeMissing,
 }
 
 impl Refusal {
     /// Every variant.
-    pub const ALL: [Self; 77] = [
+    pub const ALL: [Self; 80] = [
         Self::AccessDenied,
         Self::AuthenticationMethodsMixed,
         Self::AuthenticationSchemeUnknown,
@@ -201,6 +207,7 @@ impl Refusal {
         Self::DeviceCodeMissing,
         Self::DevicePending,
         Self::DeviceTooFast,
+        Self::FactorNotAdded,
         Self::FlowExpired,
         Self::FlowInvalid,
         Self::FormMalformed,
@@ -241,7 +248,9 @@ impl Refusal {
         Self::TokenMissing,
         Self::TokenOfAnotherClient,
         Self::TokenTooLarge,
+        Self::TooManyFactors,
         Self::TooManyParameters,
+        Self::UnmetAuthenticationRequirements,
         Self::UserInfoScopeMissing,
     ];
 
@@ -284,6 +293,7 @@ impl Refusal {
             | Self::CodeChallengeMissing
             | Self::CodeMissing
             | Self::DeviceCodeMissing
+            | Self::FactorNotAdded
             | Self::FlowExpired
             | Self::FlowInvalid
             | Self::FormMalformed
@@ -306,6 +316,7 @@ impl Refusal {
             | Self::StateTooLong
             | Self::TokenMissing
             | Self::TokenTooLarge
+            | Self::TooManyFactors
             | Self::TooManyParameters => ErrorCode::InvalidRequest,
             Self::ScopeAmbiguous | Self::ScopeBeyondGrant | Self::ScopeMalformed | Self::ScopeNotAllowed => {
                 ErrorCode::InvalidScope
@@ -318,6 +329,7 @@ impl Refusal {
             Self::RequestObjectUnsupported => ErrorCode::RequestNotSupported,
             Self::RequestUriUnsupported => ErrorCode::RequestUriNotSupported,
             Self::DeviceTooFast => ErrorCode::SlowDown,
+            Self::UnmetAuthenticationRequirements => ErrorCode::UnmetAuthenticationRequirements,
             Self::GrantTypeNotAllowed => ErrorCode::UnauthorizedClient,
             Self::GrantTypeUnsupported => ErrorCode::UnsupportedGrantType,
             Self::ResponseTypeUnsupported => ErrorCode::UnsupportedResponseType,
@@ -362,6 +374,7 @@ impl Refusal {
             Self::DeviceCodeMissing => "the parameter device_code is missing",
             Self::DevicePending => "the person has not decided yet",
             Self::DeviceTooFast => "the device asks too often: wait longer",
+            Self::FactorNotAdded => "this second factor cannot be added",
             Self::FlowExpired => "the request is too old: begin again",
             Self::FlowInvalid => "the request does not belong to this browser: begin again",
             Self::FormMalformed => "the body is not valid form encoding of UTF-8",
@@ -400,7 +413,11 @@ impl Refusal {
             Self::TokenMissing => "the parameter token is missing",
             Self::TokenOfAnotherClient => "the token was issued to another client",
             Self::TokenTooLarge => "the token would be too large",
+            Self::TooManyFactors => "there are as many second factors as there may be: remove one first",
             Self::TooManyParameters => "the request has too many parameters",
+            Self::UnmetAuthenticationRequirements => {
+                "the person cannot prove who it is in the way that is asked for"
+            }
             Self::UserInfoScopeMissing => "the access token lacks the scope openid",
         }
     }

@@ -9,7 +9,7 @@ use aws_lc_rs::{digest, hkdf, hmac};
 use lydian_primitives::{Digest, Mint, Secret, SecretBytes, base64url};
 use zeroize::Zeroizing;
 
-use crate::records::{Api, ApiId, ClientSecretHash, RealmId, TokenDigest};
+use crate::records::{Api, ApiId, ClientSecretHash, FactorId, RealmId, TokenDigest};
 use crate::token_id::TokenId;
 
 /// Which strings a pepper or a prefix is for. Kinds never share a key.
@@ -163,6 +163,8 @@ pub enum SubjectKind {
     Session = 2,
     /// A user (`lyd_subject`).
     User = 3,
+    /// The user handle that passkeys keep (Web Authentication §5.4.3).
+    Passkey = 4,
 }
 
 /// The root keys of an install, unwrapped.
@@ -184,6 +186,8 @@ pub struct RealmSecrets {
     successor_keys: Vec<hmac::Key>,
     /// Seals what a browser carries for us between two pages.
     carried: WrappingKey,
+    /// Seals the keys of authenticator apps.
+    factors: WrappingKey,
 }
 
 impl RealmSecrets {
@@ -209,11 +213,8 @@ impl RealmSecrets {
                     hmac::Key::new(hmac::HMAC_SHA256, &*key)
                 })
                 .collect(),
-            carried: {
-                let mut key = [0_u8; 32];
-                expand(root.handle.expose(), &format!("lydian carried state {realm}"), &mut key);
-                WrappingKey::new(SecretBytes::new(key))
-            },
+            carried: wrapping_key_of(root, &format!("lydian carried state {realm}")),
+            factors: wrapping_key_of(root, &format!("lydian second factors {realm}")),
         }
     }
 
@@ -266,6 +267,16 @@ impl RealmSecrets {
         Some(self.carried.unwrap(label, &sealed).ok()?.to_vec())
     }
 
+    /// Seals the key of an authenticator app for the factor that it belongs to.
+    pub fn seal_factor(&self, factor: FactorId, key: &[u8], mint: &Mint<'_>) -> Vec<u8> {
+        self.factors.wrap(&format!("factor {factor}"), key, mint)
+    }
+
+    /// Opens what [`Self::seal_factor`] sealed; `None` for another realm or factor, or altered bytes.
+    pub fn open_factor(&self, factor: FactorId, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.factors.unwrap(&format!("factor {factor}"), sealed).ok()
+    }
+
     /// The generation of pepper that new tokens use.
     pub fn generation(&self) -> u8 {
         u8::try_from(self.peppers[0].len().saturating_sub(1)).unwrap_or(u8::MAX)
@@ -310,6 +321,12 @@ fn salted(salt: &[u8; 12], secret: &str) -> Digest {
 /// SHA-256 of a text, where a digest stands for the text itself.
 pub fn sha256(text: &[u8]) -> [u8; 32] {
     digest::digest(&digest::SHA256, text).as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+fn wrapping_key_of(root: &RootKeys, label: &str) -> WrappingKey {
+    let mut key = [0_u8; 32];
+    expand(root.handle.expose(), label, &mut key);
+    WrappingKey::new(SecretBytes::new(key))
 }
 
 fn pepper_key(pepper: &SecretBytes<32>, realm: RealmId, kind: TokenKind) -> hmac::Key {
@@ -480,6 +497,18 @@ mod tests {
         assert!(secrets(2).open_carried("flow of one browser", &sealed).is_none());
         assert!(secrets(1).open_carried("flow of one browser", &format!("{sealed}A")).is_none());
         assert!(secrets(1).open_carried("flow of one browser", "").is_none());
+    }
+
+    #[test]
+    fn the_key_of_an_app_opens_for_its_realm_and_factor_alone() {
+        let (one, two) = (FactorId::from_number(1), FactorId::from_number(2));
+        let sealed = secrets(1).seal_factor(one, b"key", &mint());
+        assert_eq!(&**secrets(1).open_factor(one, &sealed).unwrap(), b"key");
+        assert!(secrets(1).open_factor(two, &sealed).is_none());
+        assert!(secrets(2).open_factor(one, &sealed).is_none());
+        assert!(secrets(1).open_factor(one, &sealed[1..]).is_none());
+        // Nor does it open as what a browser carries.
+        assert!(secrets(1).open_carried("factor 1", &base64url::encode(&sealed)).is_none());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::outcome::Outcome;
-use crate::targets::{authentication, files, http, jose, oauth, requests, tokens};
+use crate::targets::{authentication, factors, files, http, jose, oauth, requests, tokens};
 use crate::words::{
     ADDRESSES, CLAIMS, CONFIGURATION, CONTENT_TYPES, FORM, HEADERS, JSON, JWK, JWS, NUMBERS, PATHS, PEM,
     RECORDS, REQUESTS, SCOPES, TOML, URIS,
@@ -74,12 +74,14 @@ const TARGETS: &[Target] = &[
     target!("base64url", oauth::base64url, &["-", "_", "=", "+", "/", "A"], 512),
     target!("basic", oauth::basic, HEADERS, 6_000, oauth::basic_seeds),
     target!("bearer", oauth::bearer, HEADERS, 17_000, oauth::bearer_seeds),
+    target!("cbor", factors::cbor, &[], 512),
     target!("claims", jose::claims, CLAIMS, 4_096),
     target!("client_assertion", authentication::client_assertion, CLAIMS, 4_096),
     target!("compact_jws", jose::compact_jws, JWS, 17_000, jose::compact_jws_seeds),
     target!("configuration", files::configuration, CONFIGURATION, 2_048),
     target!("content_type", http::content_type, CONTENT_TYPES, 256),
     target!("credentials", authentication::credentials, HEADERS, 4_096, oauth::basic_seeds),
+    target!("factor_code", factors::factor_code, NUMBERS, 80),
     target!("form", oauth::form, FORM, 8_192, oauth::form_seeds),
     target!("forwarded", http::forwarded, ADDRESSES, 1_024),
     target!("handle", tokens::handle, &[], 64, tokens::handle_seeds),
@@ -87,6 +89,9 @@ const TARGETS: &[Target] = &[
     target!("jwk_set", jose::jwk_set, JWK, 16_384, jose::jwk_set_seeds),
     target!("network", http::network, ADDRESSES, 64),
     target!("numeric_date", jose::numeric_date, NUMBERS, 512),
+    target!("passkey_answer", factors::passkey_answer, JSON, 4_096),
+    target!("passkey_assertion", factors::passkey_assertion, JSON, 4_096),
+    target!("passkey_attestation", factors::passkey_attestation, &["authData", "fmt", "attStmt"], 1_024),
     target!("private_key", files::private_key, &[], 4_096, files::private_key_seeds),
     target!("query", http::query, FORM, 2_048),
     target!("request", requests::request, REQUESTS, 8_192, requests::seeds),

@@ -120,6 +120,7 @@ fn refused(refusal: Refusal, scheme: Scheme, bearer_is_offered: bool) -> Answer 
         | ErrorCode::LoginRequired
         | ErrorCode::RequestNotSupported
         | ErrorCode::RequestUriNotSupported
+        | ErrorCode::UnmetAuthenticationRequirements
         | ErrorCode::SlowDown
         | ErrorCode::UnauthorizedClient
         | ErrorCode::UnsupportedGrantType

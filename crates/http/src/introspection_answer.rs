@@ -29,6 +29,12 @@ fn access_token(answer: &mut Members, active: &ActiveToken<'_>, token: &AccessTo
         ",\"aud\":",
         active.api.map_or(active.realm.issuer.as_str(), |state| state.api.audience.as_str()),
     );
+    if let Some(authentication) = active.authentication {
+        // RFC 9470 §6.2.
+        answer.number(",\"auth_time\":", authentication.at.as_unix_seconds());
+        answer.plain(",\"acr\":", authentication.methods.acr().as_str());
+        answer.words(",\"amr\":", &authentication.methods.amr());
+    }
     origin(answer, active, token.minted_at);
     if let Some(handle) = active.grant_handle {
         answer.handle(",\"lyd_grant\":", handle);
@@ -111,6 +117,16 @@ impl Members {
             lydian_jose::json::write_string(text, &mut escaped);
             self.0.extend_from_slice(escaped.as_bytes());
         }
+    }
+
+    /// A list of words of ours.
+    fn words(&mut self, name: &'static str, words: &[&str]) {
+        self.0.extend_from_slice(name.as_bytes());
+        for (position, word) in words.iter().enumerate() {
+            self.0.push(if position == 0 { b'[' } else { b',' });
+            self.quoted(word.as_bytes());
+        }
+        self.0.extend_from_slice(if words.is_empty() { b"[]" } else { b"]" });
     }
 
     fn number(&mut self, name: &'static str, number: u64) {

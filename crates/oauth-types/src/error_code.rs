@@ -39,6 +39,8 @@ pub enum ErrorCode {
     RequestUriNotSupported,
     /// The client may not use this grant type (RFC 6749 §5.2).
     UnauthorizedClient,
+    /// The person cannot prove who it is as the request insists (OpenID Connect Core Unmet Authentication Requirements 1.0).
+    UnmetAuthenticationRequirements,
     /// The grant type is not offered (RFC 6749 §5.2).
     UnsupportedGrantType,
     /// The response type is not offered (RFC 6749 §4.1.2.1).
@@ -47,7 +49,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::AccessDenied,
         Self::AuthorizationPending,
         Self::ConsentRequired,
@@ -66,6 +68,7 @@ impl ErrorCode {
         Self::SlowDown,
         Self::TemporarilyUnavailable,
         Self::UnauthorizedClient,
+        Self::UnmetAuthenticationRequirements,
         Self::UnsupportedGrantType,
         Self::UnsupportedResponseType,
     ];
@@ -91,6 +94,7 @@ impl ErrorCode {
             Self::SlowDown => "slow_down",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
         }

@@ -203,12 +203,10 @@ fn no_text_of_one_language_stands_on_a_page_of_another() {
 fn buttons_and_inputs_have_the_names_that_are_promised() {
     let promised: &[(&str, &[&str])] = &[
         ("sign-in", &["username", "password", "sign-in", "passkey", "forgot-password"]),
-        (
-            "second-factor",
-            &["code", "check-code", "recovery_code", "check-recovery-code", "passkey", "not-you"],
-        ),
-        ("authenticator", &["code", "add-authenticator", "secret", "passkey-instead", "cancel"]),
+        ("second-factor", &["code", "verify", "recovery_code", "check-recovery-code", "passkey", "not-you"]),
+        ("authenticator", &["code", "verify", "secret", "passkey-instead", "cancel"]),
         ("recovery-codes", &["codes", "codes-kept"]),
+        ("confirmation", &["password", "confirm-password", "code", "verify", "cancel"]),
         ("passkey", &["name", "passkey", "authenticator-instead", "cancel"]),
         ("consent", &["allow", "deny", "not-you"]),
         ("device", &["user_code", "continue"]),

@@ -59,6 +59,24 @@ pub const CARRIED_REQUEST_BYTES_MAX: usize = 12 * 1024;
 pub const REDIRECT_URI_BYTES_MAX: usize = 2_048;
 /// Longest password that is looked at, in bytes (S9).
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
+/// Most second factors of one person.
+pub const FACTORS_MAX: usize = 16;
+/// Longest name of a second factor, in characters.
+pub const FACTOR_NAME_CHARACTERS_MAX: usize = 64;
+/// How many recovery codes are made at once.
+pub const RECOVERY_CODES: usize = 10;
+/// Longest code of a second factor that is looked at, in bytes.
+pub const FACTOR_CODE_BYTES_MAX: usize = 64;
+/// Longest answer of a passkey that is looked at, in bytes.
+pub const CREDENTIAL_BYTES_MAX: usize = 32 * 1024;
+/// Longest credential id, in bytes (Web Authentication §4).
+pub const CREDENTIAL_ID_BYTES_MAX: usize = 1_023;
+/// Longest public key of a passkey, in bytes.
+pub const CREDENTIAL_KEY_BYTES_MAX: usize = 2_048;
+/// Deepest nesting of CBOR from outside.
+pub const CBOR_DEPTH_MAX: usize = 8;
+/// How long a person may take for a second factor, in seconds.
+pub const SECOND_FACTOR_SECONDS_MAX: u64 = 600;
 /// Longest lifetime of a client assertion, in seconds.
 pub const CLIENT_ASSERTION_SECONDS_MAX: u64 = 300;
 /// Clock difference granted to the maker of a client assertion, in seconds.

@@ -245,21 +245,28 @@ impl Service {
         })?;
         let to = Recipient { realm: realm.realm.id, user: user.id, language: change.language };
         self.post(Errand::PasswordChanged(to));
-        // The session lives on, minted after the cut.
+        self.restart_session(realm, &recognised.session, &changed).await.map(Ok)
+    }
+
+    /// Lets a session live on after everything of its person was cut: minted after the cut, with a new cookie.
+    pub(crate) async fn restart_session(
+        &self,
+        realm: &RealmState,
+        before: &Session,
+        user: &User,
+    ) -> Result<NewCookie, ServiceError> {
         let after = self.moment()?;
-        let before = &recognised.session;
-        let browser = &before.browser;
         let proof = Proof {
-            user: &changed,
+            user,
             before: Some(before),
-            authentication: browser.authentication,
-            user_agent: &browser.user_agent,
+            authentication: before.browser.authentication,
+            user_agent: &before.browser.user_agent,
         };
-        let (session, cookie) = self.signed_in_session(realm, &proof, &after, &mint);
+        let (session, cookie) = self.signed_in_session(realm, &proof, &after, &self.mint(&after));
         let written =
             Change { preconditions: Vec::new(), writes: vec![Write::PutSession(session)], at: after.now };
         self.storage.apply(written).await?;
-        Ok(Ok(cookie))
+        Ok(cookie)
     }
 
     /// What binds the forms of a person's own pages to this browser and this session, and where to go on after a sign-in.

@@ -22,6 +22,9 @@ use serde::{Deserialize, Serialize};
 use crate::directory::RealmState;
 use crate::error::ServiceError;
 use crate::exchanging::CODE_PREFIX;
+use crate::factors::HeldFactors;
+use crate::factors::enrolling::NewAuthenticator;
+use crate::factors::proving::FactorQuestion;
 use crate::logging_out::subject_of_hint;
 use crate::sessions::Recognised;
 use crate::{Moment, Service};
@@ -118,8 +121,30 @@ pub enum Step {
         /// The languages that the client asks for.
         ui_locales: Option<String>,
     },
+    /// The person is led to add a second factor, because it must have one.
+    Enrol {
+        /// Who asks.
+        application: Application,
+        /// The request, for the next step.
+        flow: String,
+        /// What the page shows.
+        authenticator: NewAuthenticator,
+        /// The languages that the client asks for.
+        ui_locales: Option<String>,
+    },
     /// The browser goes back to the client, with a code or a refusal.
     Return(ReturnTo, Result<Secret, Refusal>),
+    /// The person is asked for a second factor.
+    SecondFactor {
+        /// Who asks.
+        application: Application,
+        /// The request, for the next step.
+        flow: String,
+        /// What is asked for.
+        question: FactorQuestion,
+        /// The languages that the client asks for.
+        ui_locales: Option<String>,
+    },
     /// The person is asked who it is.
     SignIn {
         /// Who asks.
@@ -302,6 +327,11 @@ impl Service {
         self.carry(realm, Flow { signed_in: Some(recognised.session.id.as_number()), ..flow }, mark, moment)
     }
 
+    /// The same request, as the browser carries it to the next page.
+    pub fn carry_on(&self, realm: &RealmState, flow: Flow, mark: &str, moment: &Moment) -> String {
+        self.carry(realm, flow, mark, moment)
+    }
+
     fn carry(&self, realm: &RealmState, flow: Flow, mark: &str, moment: &Moment) -> String {
         let flow = Flow { shown_at: moment.now.as_unix_seconds(), ..flow };
         let plain = serde_json::to_vec(&flow).expect("strings, numbers and lists always serialise");
@@ -351,7 +381,12 @@ impl Service {
             && flow.shown.as_ref().zip(browser.recognised).is_some_and(|(shown, recognised)| {
                 shown.session == recognised.session.id.as_number() && chosen.scope.is_subset(&shown.scope)
             });
+        let held = match browser.recognised {
+            Some(recognised) => self.factors_of(&recognised.user).await?,
+            None => HeldFactors::default(),
+        };
         let signed_in = browser.recognised.map(|recognised| authorize::SignedIn {
+            reachable: held.reachable(),
             authentication: recognised.session.browser.authentication,
             subject: &recognised.user.subject,
             in_this_flow: flow.signed_in == Some(recognised.session.id.as_number()),
@@ -364,6 +399,7 @@ impl Service {
             scope: &chosen.scope,
             api: chosen.api.map(|api| api.id),
             consents: &consents,
+            second_factor_required: realm.demands_second_factor(client),
             agreed_in_this_flow: agrees,
             now: moment.now,
         };
@@ -389,6 +425,18 @@ impl Service {
                     flow: self.carry(realm, Flow { shown, ..flow }, browser.mark, moment),
                 })
             }
+            (Next::SecondFactor(class), Some(recognised)) => Ok(Step::SecondFactor {
+                application,
+                question: self.ask_for_more(realm, recognised, &held, class, browser.mark, moment),
+                ui_locales,
+                flow: self.carry(realm, flow, browser.mark, moment),
+            }),
+            (Next::Enrol, Some(recognised)) => Ok(Step::Enrol {
+                application,
+                authenticator: self.begin_authenticator(realm, recognised, browser.mark, moment),
+                ui_locales,
+                flow: self.carry(realm, flow, browser.mark, moment),
+            }),
             (_, _) => {
                 let (return_to, login_hint) = (request.return_to.clone(), request.login_hint.clone());
                 let flow = self.carry(realm, flow, browser.mark, moment);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lydian_domain::audience::{self, Chosen, Owner};
 use lydian_domain::authenticate::{AssertionUse, AuthenticatedClient};
+use lydian_domain::authentication::Acr;
 use lydian_domain::issue;
 use lydian_domain::policy;
 use lydian_domain::records::device::{canonical_user_code, user_code_of};
@@ -185,6 +186,10 @@ impl Service {
         recognised: &Recognised,
     ) -> Result<Chosen<'a>, Refusal> {
         use lydian_domain::audience::Apis;
+        let class = recognised.session.browser.authentication.methods.acr();
+        if realm.demands_second_factor(&waiting.client) && class < Acr::SeveralFactors {
+            return Err(Refusal::UnmetAuthenticationRequirements);
+        }
         let api = match waiting.device.api {
             Some(id) => Some(realm.by_id(id).ok_or(Refusal::ResourceUnknown)?),
             None => None,

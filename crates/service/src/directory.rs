@@ -175,6 +175,11 @@ impl Directory {
 }
 
 impl RealmState {
+    /// Whether people need a second factor for this client.
+    pub fn demands_second_factor(&self, client: &Client) -> bool {
+        self.realm.sign_in.require_second_factor || client.authorization.require_second_factor
+    }
+
     /// The client of this name on the wire.
     pub fn client_by_name(&self, client_id: &str) -> Option<&Arc<Client>> {
         self.clients_by_name.get(client_id)

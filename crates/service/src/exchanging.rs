@@ -125,7 +125,12 @@ impl Service {
         let chosen = audience::of_grant(client, grant, &request, &**realm, &realm.issuer)?;
         let chosen = policy::narrow(chosen, &user.profile)?;
         let mint = self.mint(moment);
-        let granter = Granter { user: user.id, subject: &user.subject, session: grant.session };
+        let granter = Granter {
+            user: user.id,
+            subject: &user.subject,
+            session: grant.session,
+            authentication: grant.authentication,
+        };
         let made =
             self.make_access_token(realm, client, &chosen, grant.id, Some(granter), moment, &mint).await?;
         let (mut issued, token, record) = made.split();
@@ -221,7 +226,12 @@ impl Service {
         let chosen = audience::of_grant(client, grant, request, &**realm, &realm.issuer)?;
         let chosen = policy::narrow(chosen, &user.profile)?;
         let mint = self.mint(moment);
-        let granter = Granter { user: user.id, subject: &user.subject, session: grant.session };
+        let granter = Granter {
+            user: user.id,
+            subject: &user.subject,
+            session: grant.session,
+            authentication: grant.authentication,
+        };
         let made =
             self.make_access_token(realm, client, &chosen, grant.id, Some(granter), moment, &mint).await?;
         let (mut issued, access_token, record) = made.split();

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use lydian_domain::authentication::Authentication;
 use lydian_domain::{AccessToken, RealmId};
 use lydian_revocation::Seq;
 use parking_lot::Mutex;
@@ -36,6 +37,8 @@ pub struct UserFacts {
     pub username: Box<str>,
     /// The stable subject identifier.
     pub subject: Box<str>,
+    /// How the user had proved who it is when it granted.
+    pub authentication: Option<Authentication>,
 }
 
 /// How many facts one bucket holds.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use lydian_domain::authenticate::AuthenticatedClient;
+use lydian_domain::authentication::{Authentication, AuthenticationMethods};
 use lydian_domain::introspect::{self, HORIZON, Inactive, Inspected, ParentRows, Visible, World};
 use lydian_domain::secrets::{SubjectKind, TokenKind};
 use lydian_domain::{
@@ -34,6 +35,8 @@ pub struct ActiveToken<'a> {
     pub username: Option<&'a str>,
     /// The subject identifier of its user.
     pub subject: Option<&'a str>,
+    /// How its user had proved who it is; access tokens alone say so.
+    pub authentication: Option<Authentication>,
     /// The handle that `jti` shows.
     pub jti: [u8; 16],
     /// The handle of its grant for its audience; refresh tokens show none.
@@ -113,6 +116,7 @@ impl Service {
                     api,
                     username: facts.user.as_ref().map(|user| &*user.username),
                     subject: facts.user.as_ref().map(|user| &*user.subject),
+                    authentication: facts.user.as_ref().and_then(|user| user.authentication),
                     jti: facts.jti,
                     grant_handle: Some(facts.grant_handle),
                 })),
@@ -143,6 +147,7 @@ impl Service {
                     api: None,
                     username: user.map(|user| user.username.as_str()),
                     subject: user.map(|user| user.subject.as_str()),
+                    authentication: None,
                     jti: realm.secrets.token_handles().of_token(token.id),
                     grant_handle: None,
                 }))
@@ -369,8 +374,12 @@ impl Service {
             return Ok(None);
         }
         let user = stored.username.zip(stored.subject);
-        let user =
-            user.map(|(username, subject)| UserFacts { username: username.into(), subject: subject.into() });
+        let authentication = stored.authentication;
+        let user = user.map(|(username, subject)| UserFacts {
+            username: username.into(),
+            subject: subject.into(),
+            authentication,
+        });
         Ok(Some((stored.token, user)))
     }
 
@@ -406,7 +415,11 @@ impl Service {
                 let Ok(subject) = claims.required_string("sub") else {
                     return Ok(None);
                 };
-                Some(UserFacts { username: username.into(), subject: subject.into() })
+                Some(UserFacts {
+                    username: username.into(),
+                    subject: subject.into(),
+                    authentication: authentication_of_claims(&claims),
+                })
             }
             None => None,
         };
@@ -506,6 +519,13 @@ fn verify_jwt(realm: &RealmState, token: &str) -> Option<(Claims, TokenForm, Str
     let verified = compact.verify(entry.key.verifying_key()).ok()?;
     let claims = verified.claims().ok()?;
     Some((claims, TokenForm::Jwt(entry.record.id), typ))
+}
+
+/// How the person behind a JWT without a row had proved who it is.
+fn authentication_of_claims(claims: &Claims) -> Option<Authentication> {
+    let at = claims.numeric_date("auth_time").ok()??.as_timestamp();
+    let methods = AuthenticationMethods::of_amr(claims.strings("amr").ok()??);
+    Some(Authentication { at, methods })
 }
 
 /// The facts that a JWT of ours carries. Every claim that we write must be there with its type.

@@ -252,6 +252,7 @@ fn sign(
         audience: chosen.api.map_or(realm.issuer.as_str(), |api| api.audience.as_str()),
         client_id,
         subject: granter.map(|granter| granter.subject),
+        authentication: granter.and_then(|granter| granter.authentication),
         reference_members: realm.realm.reference_members,
         token_handles: realm.secrets.token_handles(),
         subject_handles: &realm.handles(api.map(|state| &**state)),

@@ -13,6 +13,7 @@ pub mod devices;
 pub mod directory;
 pub mod error;
 pub mod exchanging;
+pub mod factors;
 pub mod facts;
 pub mod forgetting;
 mod hashing_threads;
@@ -69,6 +70,7 @@ pub struct Service {
     publications: key_rotation::Publications,
     passwords: passwords::Passwords,
     sign_in_limits: signing_in::SignInLimits,
+    code_limits: signing_in::SignInLimits,
     device_limits: devices::DeviceLimits,
     outbox: mail::Outbox,
     mail_limits: mail::MailLimits,
@@ -105,6 +107,7 @@ impl Service {
                 &Mint::new(node.clock().now(), node.entropy()),
             ),
             sign_in_limits: signing_in::SignInLimits::default(),
+            code_limits: factors::limits_of_codes(),
             device_limits: devices::DeviceLimits::default(),
             outbox: mail::Outbox::default(),
             mail_limits: mail::MailLimits::default(),

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lydian_domain::authentication::{Authentication, AuthenticationMethod, AuthenticationMethods};
-use lydian_domain::{Session, User};
+use lydian_domain::{PasswordHash, Session, User};
 use lydian_primitives::{BootInstant, Secret};
 use lydian_storage::{Change, Precondition, Write};
 
 use crate::directory::RealmState;
 use crate::error::ServiceError;
+use crate::factors::proving::FactorQuestion;
 use crate::limiter::Limiter;
 use crate::passwords::Verdict;
 use crate::sessions::{NewCookie, Proof, Recognised};
@@ -34,29 +35,44 @@ pub struct SignInLimits {
 
 impl Default for SignInLimits {
     fn default() -> Self {
-        let limiter = |(interval, burst)| Limiter::with_interval(interval, burst);
-        Self {
-            account_at_address: limiter(ACCOUNT_AT_ADDRESS),
-            account: limiter(ACCOUNT),
-            address: limiter(ADDRESS),
-        }
+        Self::with(ACCOUNT_AT_ADDRESS, ACCOUNT, ADDRESS)
     }
 }
 
 impl SignInLimits {
-    fn check(&self, realm: u64, account: &str, address: IpAddr, now: BootInstant) -> Result<(), Duration> {
+    /// Limits with these intervals and bursts: for an account at an address, for an account, and for an address.
+    pub(crate) fn with(
+        account_at_address: (Duration, u32),
+        account: (Duration, u32),
+        address: (Duration, u32),
+    ) -> Self {
+        let limiter = |(interval, burst)| Limiter::with_interval(interval, burst);
+        Self {
+            account_at_address: limiter(account_at_address),
+            account: limiter(account),
+            address: limiter(address),
+        }
+    }
+
+    pub(crate) fn check(
+        &self,
+        realm: u64,
+        account: &str,
+        address: IpAddr,
+        now: BootInstant,
+    ) -> Result<(), Duration> {
         self.account_at_address.check(&(realm, account, address), now)?;
         self.account.check(&(realm, account), now)?;
         self.address.check(&(realm, address), now)
     }
 
-    fn count(&self, realm: u64, account: &str, address: IpAddr, now: BootInstant) {
+    pub(crate) fn count(&self, realm: u64, account: &str, address: IpAddr, now: BootInstant) {
         self.account_at_address.count(&(realm, account, address), now);
         self.account.count(&(realm, account), now);
         self.address.count(&(realm, address), now);
     }
 
-    fn give_back(&self, realm: u64, account: &str, address: IpAddr) {
+    pub(crate) fn give_back(&self, realm: u64, account: &str, address: IpAddr) {
         self.account_at_address.give_back(&(realm, account, address));
         self.account.give_back(&(realm, account));
         self.address.give_back(&(realm, address));
@@ -79,6 +95,8 @@ pub struct SignIn<'a> {
     pub address: IpAddr,
     /// What the browser calls itself.
     pub user_agent: &'a str,
+    /// The mark of the browser.
+    pub mark: &'a str,
     /// The session that the browser has already, when its person proves again who it is.
     pub before: Option<&'a Session>,
 }
@@ -88,6 +106,8 @@ pub struct SignIn<'a> {
 pub enum SignedIn {
     /// The person is who it says; the session is durable.
     Yes(Box<Recognised>, NewCookie),
+    /// The password is right, and a second factor is asked for. Nobody is signed in.
+    AskFactor(Box<FactorQuestion>),
     /// Name or password are wrong, or the user is disabled: nobody learns which.
     No,
 }
@@ -156,6 +176,12 @@ impl Service {
         if !user.enabled {
             return Ok(SignedIn::No);
         }
+        let held = self.factors_of(&user).await?;
+        if !held.is_empty() {
+            let user = self.keep_rehashed(user, rehashed, moment).await?;
+            let question = self.ask_after_password(realm, &user, &held, presented.mark, moment);
+            return Ok(SignedIn::AskFactor(Box::new(question)));
+        }
         let methods = AuthenticationMethods::of(&[AuthenticationMethod::Password]);
         let authentication = Authentication { at: moment.now, methods };
         let proof =
@@ -174,6 +200,30 @@ impl Service {
         match self.storage.apply(change).await {
             Ok(_) => Ok(SignedIn::Yes(Box::new(Recognised { session, user }), cookie)),
             Err(lydian_storage::ApplyError::Conflict(_)) => Ok(SignedIn::No),
+            Err(lydian_storage::ApplyError::Unavailable(unavailable)) => Err(unavailable.into()),
+        }
+    }
+
+    /// Keeps the stronger hash of a password that was right, if there is one.
+    async fn keep_rehashed(
+        &self,
+        user: User,
+        rehashed: Option<PasswordHash>,
+        moment: &Moment,
+    ) -> Result<User, ServiceError> {
+        if rehashed.is_none() {
+            return Ok(user);
+        }
+        let stronger = User { password: rehashed, version: user.version + 1, ..user.clone() };
+        let change = Change {
+            preconditions: vec![Precondition::UserUnchanged { user: user.id, version: user.version }],
+            writes: vec![Write::PutUser(Box::new(stronger.clone()))],
+            at: moment.now,
+        };
+        match self.storage.apply(change).await {
+            Ok(_) => Ok(stronger),
+            // Somebody changed the person meanwhile: what comes next finds out.
+            Err(lydian_storage::ApplyError::Conflict(_)) => Ok(user),
             Err(lydian_storage::ApplyError::Unavailable(unavailable)) => Err(unavailable.into()),
         }
     }

@@ -1,8 +1,9 @@
 //! What a change means: its preconditions as questions, its writes as statements, and the rows of the log that they add.
 
 use lydian_domain::{
-    AccessToken, Api, Audience, AuthorizationCode, Client, Consent, DeviceAuthorization, Grant, PasswordHash,
-    Realm, RefreshToken, Session, SigningKeyRecord, TokenForm, TokenId, User, UserId,
+    AccessToken, Api, Audience, AuthorizationCode, Client, Consent, DeviceAuthorization, Factor, FactorKind,
+    Grant, Passkey, PasswordHash, Realm, RefreshToken, Session, SigningKeyRecord, TokenForm, TokenId, User,
+    UserId,
 };
 use lydian_primitives::{Entropy, Hour, Id, Timestamp};
 use lydian_revocation::{CutKind, Event, LogPosition, LogRow, RecordKind};
@@ -102,6 +103,16 @@ impl Transaction<'_> {
                 let sql = "SELECT 1 FROM device_authorizations WHERE id = ?1 AND redeemed_at IS NULL";
                 (exists(self.connection, sql, [device.as_stored()])?, Conflict::DeviceRedeemed)
             }
+            Precondition::FactorUnused { factor, mark } => {
+                let sql = "SELECT 1 FROM factors WHERE id = ?1 AND mark = ?2";
+                let unused = exists(self.connection, sql, [factor.as_stored(), mark.cast_signed()])?;
+                (unused, Conflict::FactorUsed)
+            }
+            Precondition::FactorsBelow { user, limit } => {
+                let sql = "SELECT 1 FROM factors WHERE user = ?1 LIMIT 1 OFFSET ?2";
+                let last = i64::try_from(limit.saturating_sub(1)).unwrap_or(i64::MAX);
+                (!exists(self.connection, sql, [user.as_stored(), last])?, Conflict::TooManyFactors)
+            }
             Precondition::NoStandingGrant { client, api } => {
                 let standing = reads::standing_grant(self.connection, *client, *api)?;
                 (standing.is_none(), Conflict::HasStandingGrant)
@@ -110,6 +121,11 @@ impl Transaction<'_> {
                 let taken = exists(self.connection, "SELECT 1 FROM realms WHERE name = ?1", [name])?
                     || self.is_retired(0, RETIRED_REALM, name)?;
                 (!taken, Conflict::RealmNameTaken)
+            }
+            Precondition::RecoveryCodeUnused { user, digest } => {
+                let sql = "SELECT 1 FROM recovery_codes WHERE user = ?1 AND digest = ?2";
+                let key = params![user.as_stored(), digest.as_slice()];
+                (exists(self.connection, sql, key)?, Conflict::RecoveryCodeUsed)
             }
             Precondition::RecordUnchanged { kind, id, version } => {
                 let found = reads::version(self.connection, *kind, *id)?;
@@ -163,6 +179,13 @@ impl Transaction<'_> {
                 let sql = "DELETE FROM consents WHERE user = ?1 AND client = ?2";
                 self.run(at, sql, [user.as_stored(), client.as_stored()])?;
             }
+            Write::DeleteFactor(factor) => {
+                self.run(at, "DELETE FROM factors WHERE id = ?1", [factor.as_stored()])?;
+            }
+            Write::DeleteFactorsOf(user) => {
+                self.run(at, "DELETE FROM factors WHERE user = ?1", [user.as_stored()])?;
+                self.run(at, "DELETE FROM recovery_codes WHERE user = ?1", [user.as_stored()])?;
+            }
             Write::DeleteUser(user) => self.delete_user(*user, at)?,
             Write::ExtendSession { session, expires_at } => {
                 let sql = "UPDATE sessions SET expires_at = max(expires_at, ?2) WHERE id = ?1";
@@ -175,6 +198,7 @@ impl Transaction<'_> {
             Write::PutClient(client) => self.put_client(client, at)?,
             Write::PutConsent(consent) => self.put_consent(consent, at)?,
             Write::PutDeviceAuthorization(device) => self.put_device(device, at)?,
+            Write::PutFactor(factor) => self.put_factor(factor, at)?,
             Write::PutGrant(grant) => self.put_grant(grant, at)?,
             Write::PutRealm(realm) => self.put_realm(realm, at)?,
             Write::PutRefreshToken(token) => self.put_refresh_token(token, at)?,
@@ -198,6 +222,13 @@ impl Transaction<'_> {
                     "UPDATE device_authorizations SET redeemed_at = ifnull(redeemed_at, ?2) WHERE id = ?1";
                 self.run(at, sql, [device.as_stored(), redeemed_at.as_stored()])?;
             }
+            Write::ReplaceRecoveryCodes { realm, user, digests } => {
+                self.run(at, "DELETE FROM recovery_codes WHERE user = ?1", [user.as_stored()])?;
+                for digest in digests {
+                    let sql = "INSERT INTO recovery_codes (realm, user, digest) VALUES (?1, ?2, ?3)";
+                    self.run(at, sql, params![realm.as_stored(), user.as_stored(), digest.as_slice()])?;
+                }
+            }
             Write::ReplaceRefreshToken { token, at: replaced_at } => {
                 let sql = "UPDATE refresh_tokens SET replaced_at = ifnull(replaced_at, ?2) WHERE id = ?1";
                 self.run(at, sql, [token.as_stored(), replaced_at.as_stored()])?;
@@ -206,6 +237,14 @@ impl Transaction<'_> {
             Write::TouchSession { session, idle_expires_at } => {
                 let sql = "UPDATE sessions SET idle_expires_at = ?2 WHERE id = ?1";
                 self.run(at, sql, [session.as_stored(), idle_expires_at.as_stored()])?;
+            }
+            Write::UseFactor { factor, mark, at: used_at } => {
+                let sql = "UPDATE factors SET mark = ?2, last_used_at = ?3 WHERE id = ?1";
+                self.run(at, sql, [factor.as_stored(), mark.cast_signed(), used_at.as_stored()])?;
+            }
+            Write::UseRecoveryCode { user, digest } => {
+                let sql = "DELETE FROM recovery_codes WHERE user = ?1 AND digest = ?2";
+                self.run(at, sql, params![user.as_stored(), digest.as_slice()])?;
             }
             Write::UseAssertion { client, digest, expires_at } => {
                 self.run(
@@ -506,6 +545,34 @@ impl Transaction<'_> {
         .map(drop)
     }
 
+    fn put_factor(&mut self, factor: &Factor, at: Timestamp) -> Result<(), Failure> {
+        let (sealed_key, passkey) = match &factor.kind {
+            FactorKind::Authenticator { sealed_key } => (Some(sealed_key), None),
+            FactorKind::Passkey(passkey) => (None, Some(passkey)),
+        };
+        self.run(
+            at,
+            "INSERT INTO factors (id, realm, user, name, created_at, last_used_at, mark, sealed_key, credential, public_key, \
+             transports, is_copied, is_discoverable) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            params![
+                factor.id.as_stored(),
+                factor.realm.as_stored(),
+                factor.user.as_stored(),
+                factor.name,
+                factor.created_at.as_stored(),
+                factor.last_used_at.map(Timestamp::as_stored),
+                factor.mark.cast_signed(),
+                sealed_key,
+                passkey.map(|passkey: &Passkey| &passkey.credential),
+                passkey.map(|passkey| &passkey.public_key),
+                passkey.map(|passkey| passkey.transports.join(" ")),
+                passkey.map(|passkey| passkey.is_copied),
+                passkey.map(|passkey| passkey.is_discoverable)
+            ],
+        )
+        .map(drop)
+    }
+
     fn put_consent(&mut self, consent: &Consent, at: Timestamp) -> Result<(), Failure> {
         self.run(
             at,
@@ -642,10 +709,11 @@ fn conflict_of(error: &rusqlite::Error) -> Option<Conflict> {
     if code.code != rusqlite::ErrorCode::ConstraintViolation {
         return None;
     }
-    const CONSTRAINTS: [(&str, Conflict); 9] = [
+    const CONSTRAINTS: [(&str, Conflict); 10] = [
         ("apis.audience", Conflict::AudienceTaken),
         ("clients.client_id", Conflict::ClientIdTaken),
         ("device_authorizations.user_code", Conflict::UserCodeTaken),
+        ("factors.credential", Conflict::CredentialTaken),
         ("realms.name", Conflict::RealmNameTaken),
         ("signing_keys.kid", Conflict::KidTaken),
         ("standing_grants", Conflict::HasStandingGrant),

@@ -7,8 +7,8 @@ use std::fmt;
 use lydian_domain::authentication::{Authentication, AuthenticationMethods};
 use lydian_domain::{
     AccessToken, Api, Audience, AuthorizationCode, BrowserSession, Client, Consent, DeviceAuthorization,
-    DeviceDecision, Grant, KeyState, PasswordHash, Realm, RefreshToken, Rotation, Session, SigningKeyRecord,
-    TokenDigest, TokenForm, TokenId, User,
+    DeviceDecision, Factor, FactorKind, Grant, KeyState, Passkey, PasswordHash, Realm, RefreshToken,
+    Rotation, Session, SigningKeyRecord, TokenDigest, TokenForm, TokenId, User,
 };
 use lydian_jose::Algorithm;
 use lydian_oauth_types::ScopeSet;
@@ -85,6 +85,12 @@ macro_rules! consent_columns {
         "n.realm, n.user, n.client, n.api, n.scope, n.given_at"
     };
 }
+macro_rules! factor_columns {
+    () => {
+        "f.id, f.realm, f.user, f.name, f.created_at, f.last_used_at, f.mark, f.sealed_key, f.credential, f.public_key, f.transports, \
+         f.is_copied, f.is_discoverable"
+    };
+}
 macro_rules! access_token_columns {
     () => {
         "t.id, t.realm, t.grant_id, t.client, t.user, t.session, t.api, t.signing_key, t.issued_at, t.expires_at, t.minted_at, \
@@ -99,7 +105,8 @@ macro_rules! refresh_token_columns {
 }
 pub(crate) use {
     access_token_columns, api_columns, client_columns, code_columns, consent_columns, device_columns,
-    grant_columns, key_columns, realm_columns, refresh_token_columns, session_columns, user_columns,
+    factor_columns, grant_columns, key_columns, realm_columns, refresh_token_columns, session_columns,
+    user_columns,
 };
 
 /// Reads the columns of a row from left to right.
@@ -336,7 +343,7 @@ impl<'r> Columns<'r> {
         })
     }
 
-    /// An access token, followed by the name and subject of its user.
+    /// An access token, followed by the name and subject of its user, and how that had proved who it is.
     pub(crate) fn access_token(&mut self) -> rusqlite::Result<StoredAccessToken> {
         let token = AccessToken {
             id: TokenId::from_stored(self.integer()?),
@@ -369,7 +376,8 @@ impl<'r> Columns<'r> {
         };
         let username = self.optional_text()?.map(str::to_owned);
         let subject = self.optional_text()?.map(str::to_owned);
-        Ok(StoredAccessToken { token, username, subject })
+        let authentication = self.optional_authentication()?;
+        Ok(StoredAccessToken { token, username, subject, authentication })
     }
 
     /// A refresh token, followed by its grant, session and user.
@@ -409,6 +417,28 @@ impl<'r> Columns<'r> {
             redeemed_at: self.optional_integer()?.map(Timestamp::from_stored),
             digest: TokenDigest { generation: self.small()?, digest: Digest::from_bytes(self.array()?) },
             scope: self.scope()?,
+        })
+    }
+
+    pub(crate) fn factor(&mut self) -> rusqlite::Result<Factor> {
+        Ok(Factor {
+            id: self.id()?,
+            realm: self.id()?,
+            user: self.id()?,
+            name: self.text()?.to_owned(),
+            created_at: self.timestamp()?,
+            last_used_at: self.optional_integer()?.map(Timestamp::from_stored),
+            mark: self.unsigned()?,
+            kind: match self.optional_bytes()? {
+                Some(sealed_key) => FactorKind::Authenticator { sealed_key: sealed_key.to_vec() },
+                None => FactorKind::Passkey(Passkey {
+                    credential: self.bytes()?.to_vec(),
+                    public_key: self.bytes()?.to_vec(),
+                    transports: self.text()?.split_whitespace().map(str::to_owned).collect(),
+                    is_copied: self.integer()? != 0,
+                    is_discoverable: self.integer()? != 0,
+                }),
+            },
         })
     }
 

@@ -34,6 +34,8 @@ const OWNED: &[Owned] = &[
     Owned { kind: OwnedKind::Session, table: "sessions", orphaned: &[NO_REALM, NO_USER] },
     Owned { kind: OwnedKind::Grant, table: "grants", orphaned: &[NO_REALM, NO_CLIENT, NO_USER] },
     Owned { kind: OwnedKind::Consent, table: "consents", orphaned: &[NO_REALM, NO_CLIENT, NO_USER] },
+    Owned { kind: OwnedKind::Factor, table: "factors", orphaned: &[NO_REALM, NO_USER] },
+    Owned { kind: OwnedKind::RecoveryCode, table: "recovery_codes", orphaned: &[NO_REALM, NO_USER] },
 ];
 
 impl Transaction<'_> {

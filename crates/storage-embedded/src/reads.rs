@@ -1,10 +1,10 @@
 //! The reads, as functions over a connection: the pool's, or the writer's after a commit.
 
 use lydian_domain::{
-    ApiId, Client, ClientId, Consent, DeviceAuthorization, Grant, GrantId, KeyId, RealmId, Session,
+    ApiId, Client, ClientId, Consent, DeviceAuthorization, Factor, Grant, GrantId, KeyId, RealmId, Session,
     SessionId, TokenId, User, UserId,
 };
-use lydian_primitives::{Hour, Id};
+use lydian_primitives::{Hour, Id, limits};
 use lydian_revocation::{CutKind, Event, LogRow, RecordKind};
 use lydian_storage::{
     Issued, Parents, Record, StoredAccessToken, StoredCode, StoredDevice, StoredRefreshToken, StoredSession,
@@ -13,8 +13,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::columns::{
     Columns, access_token_columns, api_columns, client_columns, code_columns, consent_columns,
-    device_columns, grant_columns, key_columns, realm_columns, refresh_token_columns, session_columns,
-    user_columns,
+    device_columns, factor_columns, grant_columns, key_columns, realm_columns, refresh_token_columns,
+    session_columns, user_columns,
 };
 
 pub(crate) fn all_records(connection: &Connection) -> rusqlite::Result<Vec<Record>> {
@@ -104,7 +104,8 @@ pub(crate) fn records_of(connection: &Connection, rows: &[LogRow]) -> rusqlite::
 pub(crate) const FIND_ACCESS_TOKEN: &str = concat!(
     "SELECT ",
     access_token_columns!(),
-    ", u.username, u.subject FROM access_tokens t LEFT JOIN users u ON u.id = t.user WHERE t.id = ?1"
+    ", u.username, u.subject, g.authenticated_at, g.methods FROM access_tokens t LEFT JOIN users u ON u.id = t.user \
+      LEFT JOIN grants g ON g.id = t.grant_id WHERE t.id = ?1"
 );
 
 pub(crate) fn access_token(
@@ -346,6 +347,31 @@ pub(crate) fn sessions_of_user(
     let rows = statement
         .query_map([user.as_stored(), after.as_stored(), limit], |row| Columns::of(row).session())?;
     rows.collect()
+}
+
+pub(crate) fn factors_of_user(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<Factor>> {
+    const SQL: &str =
+        concat!("SELECT ", factor_columns!(), " FROM factors f WHERE f.user = ?1 ORDER BY f.id LIMIT ?2");
+    let mut statement = connection.prepare_cached(SQL)?;
+    let limit = i64::try_from(limits::FACTORS_MAX).unwrap_or(i64::MAX);
+    let rows = statement.query_map([user.as_stored(), limit], |row| Columns::of(row).factor())?;
+    rows.collect()
+}
+
+pub(crate) fn passkey(
+    connection: &Connection,
+    realm: RealmId,
+    credential: &[u8],
+) -> rusqlite::Result<Option<Factor>> {
+    const SQL: &str =
+        concat!("SELECT ", factor_columns!(), " FROM factors f WHERE f.realm = ?1 AND f.credential = ?2");
+    one(connection, SQL, params![realm.as_stored(), credential], |row| Columns::of(row).factor())
+}
+
+pub(crate) fn recovery_codes_left(connection: &Connection, user: UserId) -> rusqlite::Result<usize> {
+    let sql = "SELECT count(*) FROM recovery_codes WHERE user = ?1";
+    let count: i64 = connection.prepare_cached(sql)?.query_row([user.as_stored()], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(0))
 }
 
 pub(crate) fn setting(connection: &Connection, name: &str) -> rusqlite::Result<Option<Vec<u8>>> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use lydian_domain::{
-    ApiId, ClientId, Consent, DeviceAuthorization, Grant, GrantId, KeyId, RealmId, Session, SessionId,
-    TokenId, User, UserId,
+    ApiId, ClientId, Consent, DeviceAuthorization, Factor, Grant, GrantId, KeyId, RealmId, Session,
+    SessionId, TokenId, User, UserId,
 };
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{LogPosition, LogRow, Seq};
@@ -180,6 +180,18 @@ impl ReadStorage for EmbeddedStorage {
 
     fn list_sessions(&self, user: UserId, after: SessionId, limit: usize) -> Answer<'_, Vec<Session>> {
         self.read("list sessions", |connection| reads::sessions_of_user(connection, user, after, limit))
+    }
+
+    fn list_factors(&self, user: UserId) -> Answer<'_, Vec<Factor>> {
+        self.read("list second factors", |connection| reads::factors_of_user(connection, user))
+    }
+
+    fn find_passkey(&self, realm: RealmId, credential: Vec<u8>) -> Answer<'_, Option<Factor>> {
+        self.read("read a passkey", |connection| reads::passkey(connection, realm, &credential))
+    }
+
+    fn count_recovery_codes(&self, user: UserId) -> Answer<'_, usize> {
+        self.read("count recovery codes", |connection| reads::recovery_codes_left(connection, user))
     }
 
     fn find_setting(&self, name: &'static str) -> Answer<'_, Option<Vec<u8>>> {

@@ -4,8 +4,8 @@ use std::fmt;
 
 use lydian_domain::{
     AccessToken, Api, ApiId, Audience, AuthorizationCode, Client, ClientId, Consent, DeviceAuthorization,
-    DeviceDecision, Grant, GrantId, KeyId, Realm, RealmId, RefreshToken, Session, SessionId,
-    SigningKeyRecord, TokenId, User, UserId,
+    DeviceDecision, Factor, FactorId, Grant, GrantId, KeyId, Realm, RealmId, RefreshToken, Session,
+    SessionId, SigningKeyRecord, TokenId, User, UserId,
 };
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{CutKind, RecordKind};
@@ -69,6 +69,20 @@ pub enum Precondition {
         /// Which one.
         device: TokenId,
     },
+    /// The factor is there and was not used since it was read.
+    FactorUnused {
+        /// Which one.
+        factor: FactorId,
+        /// The mark that was read.
+        mark: u64,
+    },
+    /// The user has fewer factors than this.
+    FactorsBelow {
+        /// Whose.
+        user: UserId,
+        /// How many there may be afterwards.
+        limit: usize,
+    },
     /// The client has no standing grant at this API (`None`: at the issuer).
     NoStandingGrant {
         /// The client.
@@ -80,6 +94,13 @@ pub enum Precondition {
     RealmNameFree {
         /// The name.
         name: String,
+    },
+    /// The recovery code is there.
+    RecoveryCodeUnused {
+        /// Whose.
+        user: UserId,
+        /// Its digest.
+        digest: [u8; 32],
     },
     /// The record still has this version.
     RecordUnchanged {
@@ -154,6 +175,10 @@ pub enum Write {
         /// To whom it was given.
         client: ClientId,
     },
+    /// Deletes a factor.
+    DeleteFactor(FactorId),
+    /// Deletes all factors and recovery codes of a user.
+    DeleteFactorsOf(UserId),
     /// Deletes a user; what it owned goes by [`Storage::sweep_orphans`](crate::Storage::sweep_orphans).
     DeleteUser(UserId),
     /// Moves the end of a session for its tokens; it never comes closer.
@@ -180,6 +205,8 @@ pub enum Write {
     PutConsent(Consent),
     /// Adds a device authorization.
     PutDeviceAuthorization(DeviceAuthorization),
+    /// Adds a factor.
+    PutFactor(Box<Factor>),
     /// Adds or replaces a grant, by id. Its `cut_at` is not written for a grant that exists.
     PutGrant(Grant),
     /// Adds or replaces a realm, by id. Its `cut_at` is not written for a realm that exists.
@@ -220,6 +247,15 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
+    /// Replaces all recovery codes of a user.
+    ReplaceRecoveryCodes {
+        /// The realm of the user.
+        realm: RealmId,
+        /// Whose.
+        user: UserId,
+        /// Their digests.
+        digests: Vec<[u8; 32]>,
+    },
     /// Kills one token, with or without a row: adds the row of the log, and marks the token's row.
     RevokeToken {
         /// Which one.
@@ -233,6 +269,22 @@ pub enum Write {
         session: SessionId,
         /// The time.
         idle_expires_at: Timestamp,
+    },
+    /// Moves the mark of a factor that was accepted.
+    UseFactor {
+        /// Which one.
+        factor: FactorId,
+        /// The mark from now on.
+        mark: u64,
+        /// When it was accepted.
+        at: Timestamp,
+    },
+    /// Uses a recovery code up.
+    UseRecoveryCode {
+        /// Whose.
+        user: UserId,
+        /// Its digest.
+        digest: [u8; 32],
     },
     /// Remembers that a client used an assertion.
     UseAssertion {
@@ -256,10 +308,14 @@ pub enum Conflict {
     ClientIdTaken,
     /// The authorization code was used, or is gone.
     CodeRedeemed,
+    /// Another factor of the realm has this credential id.
+    CredentialTaken,
     /// Somebody decided over the device before, or it is gone.
     DeviceDecided,
     /// The device code was used, or is gone.
     DeviceRedeemed,
+    /// The factor was used meanwhile, or is gone.
+    FactorUsed,
     /// The client has a standing grant there.
     HasStandingGrant,
     /// Another key of the realm has this `kid`.
@@ -270,10 +326,14 @@ pub enum Conflict {
     RealmNameTaken,
     /// The record was changed meanwhile, or is gone.
     RecordChanged,
+    /// The recovery code was used, or was never made.
+    RecoveryCodeUsed,
     /// The setting was changed meanwhile.
     SettingChanged,
     /// Another user of the realm has this subject identifier.
     SubjectTaken,
+    /// The user has as many factors as there may be.
+    TooManyFactors,
     /// Another device of the realm waits under this user code.
     UserCodeTaken,
     /// Another user of the realm has this name.
@@ -287,15 +347,19 @@ impl fmt::Display for Conflict {
             Self::AssertionUsed => "the client assertion was used before",
             Self::ClientIdTaken => "another client of the realm has, or had, this client_id",
             Self::CodeRedeemed => "the authorization code was used before",
+            Self::CredentialTaken => "another factor of the realm has this credential id",
             Self::DeviceDecided => "somebody decided over the device before",
             Self::DeviceRedeemed => "the device code was used before",
+            Self::FactorUsed => "the factor was used meanwhile",
             Self::HasStandingGrant => "the client has a standing grant there",
             Self::KidTaken => "another key of the realm has this kid",
             Self::NotCurrentRefreshToken => "the refresh token is not the current one of its grant",
             Self::RealmNameTaken => "another realm has, or had, this name",
             Self::RecordChanged => "the record was changed meanwhile",
+            Self::RecoveryCodeUsed => "the recovery code was used before",
             Self::SettingChanged => "the setting was changed meanwhile",
             Self::SubjectTaken => "another user of the realm has this subject identifier",
+            Self::TooManyFactors => "the user has as many factors as there may be",
             Self::UserCodeTaken => "another device waits under this user code",
             Self::UsernameTaken => "another user of the realm has this name",
         })

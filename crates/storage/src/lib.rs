@@ -15,8 +15,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use lydian_domain::{
-    ApiId, ClientId, Consent, DeviceAuthorization, Grant, GrantId, KeyId, RealmId, Session, SessionId,
-    TokenId, User, UserId,
+    ApiId, ClientId, Consent, DeviceAuthorization, Factor, Grant, GrantId, KeyId, RealmId, Session,
+    SessionId, TokenId, User, UserId,
 };
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{LogPosition, LogRow, Seq};
@@ -98,6 +98,15 @@ pub trait ReadStorage: Send + Sync + 'static {
 
     /// A page of the sessions of a user, ended ones included.
     fn list_sessions(&self, user: UserId, after: SessionId, limit: usize) -> Answer<'_, Vec<Session>>;
+
+    /// The factors of a user, in ascending order of ids; [`FACTORS_MAX`](lydian_primitives::limits::FACTORS_MAX) at most.
+    fn list_factors(&self, user: UserId) -> Answer<'_, Vec<Factor>>;
+
+    /// The passkey of a realm with this credential id.
+    fn find_passkey(&self, realm: RealmId, credential: Vec<u8>) -> Answer<'_, Option<Factor>>;
+
+    /// How many recovery codes of a user are left.
+    fn count_recovery_codes(&self, user: UserId) -> Answer<'_, usize>;
 
     /// A setting of the install.
     fn find_setting(&self, name: &'static str) -> Answer<'_, Option<Vec<u8>>>;

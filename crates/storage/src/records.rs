@@ -1,5 +1,6 @@
 //! What reads return.
 
+use lydian_domain::authentication::Authentication;
 use lydian_domain::{
     AccessToken, Api, AuthorizationCode, Client, DeviceAuthorization, Grant, Realm, RefreshToken, Session,
     SigningKeyRecord, User,
@@ -45,10 +46,14 @@ pub enum OwnedKind {
     Client,
     /// What users agreed to.
     Consent,
+    /// Second factors of a user.
+    Factor,
     /// Grants of a client, a user or a realm.
     Grant,
     /// Signing keys of a realm.
     Key,
+    /// Recovery codes of a user.
+    RecoveryCode,
     /// Sessions of a user or a realm.
     Session,
     /// Users of a realm.
@@ -73,6 +78,8 @@ pub struct StoredAccessToken {
     pub username: Option<String>,
     /// The subject identifier of its user.
     pub subject: Option<String>,
+    /// How its user had proved who it is, as its grant says.
+    pub authentication: Option<Authentication>,
 }
 
 /// A refresh token with the rows that decide over it.

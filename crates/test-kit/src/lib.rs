@@ -4,6 +4,7 @@
 //! only the clock is in the hand of the test.
 #![forbid(unsafe_code)]
 
+pub mod authenticator;
 pub mod client;
 pub mod fixtures;
 pub mod forge;

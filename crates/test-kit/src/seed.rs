@@ -235,6 +235,7 @@ fn sign(
         audience: api.map_or(realm.issuer.as_str(), |state| state.api.audience.as_str()),
         client_id,
         subject: Some(subject),
+        authentication: None,
         reference_members: realm.realm.reference_members,
         token_handles: realm.secrets.token_handles(),
         subject_handles: &realm.handles(api),

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lydian_domain::{
-    ApiId, ClientId, Consent, DeviceAuthorization, Grant, GrantId, KeyId, RealmId, Session, SessionId,
-    TokenId, User, UserId,
+    ApiId, ClientId, Consent, DeviceAuthorization, Factor, Grant, GrantId, KeyId, RealmId, Session,
+    SessionId, TokenId, User, UserId,
 };
 use lydian_primitives::{Hour, Timestamp};
 use lydian_revocation::{LogPosition, LogRow, Seq};
@@ -199,6 +199,18 @@ impl ReadStorage for WatchedStorage {
 
     fn list_sessions(&self, user: UserId, after: SessionId, limit: usize) -> Answer<'_, Vec<Session>> {
         self.read(move |inner| inner.list_sessions(user, after, limit))
+    }
+
+    fn list_factors(&self, user: UserId) -> Answer<'_, Vec<Factor>> {
+        self.read(move |inner| inner.list_factors(user))
+    }
+
+    fn find_passkey(&self, realm: RealmId, credential: Vec<u8>) -> Answer<'_, Option<Factor>> {
+        self.read(move |inner| inner.find_passkey(realm, credential))
+    }
+
+    fn count_recovery_codes(&self, user: UserId) -> Answer<'_, usize> {
+        self.read(move |inner| inner.count_recovery_codes(user))
     }
 
     fn find_setting(&self, name: &'static str) -> Answer<'_, Option<Vec<u8>>> {

@@ -51,6 +51,9 @@ operations! {
     records::Show,
     revoke::Revoke,
     users::MakeResetLink,
+    users::ListFactors,
+    users::RemoveFactor,
+    users::ResetFactors,
     users::SetPassword,
 }
 

@@ -1,11 +1,38 @@
 //! What is done with users beyond what is done with every record.
 
 use lydian_primitives::Secret;
+use lydian_service::administration::factors::ListedFactors;
 use lydian_service::administration::records::RecordName;
 use serde::{Deserialize, Serialize};
 
 use super::apply::{Applied, AppliedRecord};
 use crate::{AdminApi, Operation, OperationError};
+
+/// Lists the second factors of a user.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListFactors {
+    /// Which user.
+    pub record: RecordName,
+}
+
+/// Removes one second factor of a user, and ends all that was granted.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveFactor {
+    /// Which user.
+    pub record: RecordName,
+    /// Which factor, as the list names it.
+    pub factor: String,
+}
+
+/// Removes all second factors and recovery codes of a user, and ends all that was granted.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetFactors {
+    /// Which user.
+    pub record: RecordName,
+}
 
 /// Sets the password of a user, or makes a random one.
 #[derive(Serialize, Deserialize)]
@@ -35,6 +62,33 @@ pub struct PasswordSet {
 impl std::fmt::Debug for PasswordSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PasswordSet").field("records", &self.records).finish_non_exhaustive()
+    }
+}
+
+impl Operation for ListFactors {
+    const NAME: &'static str = "users.list_factors";
+    type Outcome = ListedFactors;
+
+    async fn perform(self, api: &AdminApi) -> Result<ListedFactors, OperationError> {
+        Ok(api.service().list_factors(&self.record).await?)
+    }
+}
+
+impl Operation for RemoveFactor {
+    const NAME: &'static str = "users.remove_factor";
+    type Outcome = ListedFactors;
+
+    async fn perform(self, api: &AdminApi) -> Result<ListedFactors, OperationError> {
+        Ok(api.service().remove_factor(&self.record, &self.factor).await?)
+    }
+}
+
+impl Operation for ResetFactors {
+    const NAME: &'static str = "users.reset_factors";
+    type Outcome = ListedFactors;
+
+    async fn perform(self, api: &AdminApi) -> Result<ListedFactors, OperationError> {
+        Ok(api.service().reset_factors(&self.record).await?)
     }
 }
 

@@ -217,3 +217,27 @@ fn the_doctor_finds_a_healthy_server_healthy_running_and_stopped() {
     }
     shop.place.run(&["doctor", "--accept-clock"]).refused(&["there is nothing to accept"]);
 }
+
+#[test]
+fn the_second_factors_of_a_person_are_shown_and_ended_by_commands() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    place.run(&["user", "add", "alice", "--generate-password"]).ok();
+    let listed = json_of(&place.run(&["user", "factors", "alice", "--json"]).ok());
+    assert_eq!(listed, json!({ "factors": [], "recovery_codes": 0 }));
+    let said = place.run(&["user", "factors", "alice"]).ok().stdout;
+    assert!(said.contains("There is no second factor: the password alone signs in."), "{said}");
+    let shown = json_of(&place.run(&["user", "show", "alice", "--json"]).ok());
+    assert_eq!(shown["factors"], listed);
+    let version = shown["version"].as_u64().unwrap();
+    place
+        .run(&["user", "remove-factor", "alice", "AAAAAAAAAAE"])
+        .refused(&["has no second factor AAAAAAAAAAE"]);
+    place.run(&["user", "factors", "nobody"]).refused(&["there is no user nobody"]);
+    let reset = place.run(&["user", "reset-factors", "alice"]).ok().stdout;
+    assert!(reset.contains("There was none."), "{reset}");
+    let shown = json_of(&place.run(&["user", "show", "alice", "--json"]).ok());
+    assert_eq!(shown["version"], version + 1, "what was granted before it is dead");
+    assert!(shown["cut_at"].as_u64().unwrap() > 0);
+    server.stop();
+}

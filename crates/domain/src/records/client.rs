@@ -79,6 +79,8 @@ pub struct ClientAuthorization {
     pub id_token_algorithm: SigningAlgorithm,
     /// Whether people are not asked, because the client belongs to the house.
     pub skip_consent: bool,
+    /// Whether its people need a second factor; who has none adds one at the next sign-in.
+    pub require_second_factor: bool,
     /// Whether it must push its requests (RFC 9126 §6).
     pub require_pushed_authorization_requests: bool,
     /// Whether its refresh tokens are replaced at each use.
@@ -99,6 +101,7 @@ impl Default for ClientAuthorization {
             // What a client expects that says nothing (OpenID Connect Registration §2).
             id_token_algorithm: SigningAlgorithm(Algorithm::Rs256),
             skip_consent: false,
+            require_second_factor: false,
             require_pushed_authorization_requests: false,
             rotate_refresh_tokens: true,
             logo_uri: None,

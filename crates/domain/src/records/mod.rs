@@ -5,6 +5,7 @@ pub mod client;
 pub mod code;
 pub mod consent;
 pub mod device;
+pub mod factor;
 pub mod grant;
 pub mod key;
 pub mod realm;
@@ -16,6 +17,7 @@ pub use client::{Client, ClientAuthorization, ClientId, ClientSecretHash, Revoca
 pub use code::AuthorizationCode;
 pub use consent::Consent;
 pub use device::{DeviceAuthorization, DeviceDecision};
+pub use factor::{Factor, FactorId, FactorKind, Passkey};
 pub use grant::{Grant, GrantId, Rotation};
 pub use key::{KeyId, KeyState, SigningKeyRecord};
 pub use realm::{Realm, RealmId, RealmName, SignInSettings};

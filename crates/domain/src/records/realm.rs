@@ -114,6 +114,8 @@ pub struct SignInSettings {
     pub session_idle_seconds: u64,
     /// For how long a replaced refresh token still gives its successor, in seconds; 0 to 60.
     pub refresh_grace_seconds: u64,
+    /// Whether everybody needs a second factor; who has none adds one at the next sign-in.
+    pub require_second_factor: bool,
     /// The name that the pages show.
     pub brand_name: Option<String>,
     /// The address of the logo that the pages show.
@@ -130,6 +132,7 @@ impl Default for SignInSettings {
             session_seconds: 12 * 3_600,
             session_idle_seconds: 2 * 3_600,
             refresh_grace_seconds: 10,
+            require_second_factor: false,
             brand_name: None,
             brand_logo_uri: None,
             brand_colour: None,

@@ -11,16 +11,19 @@ use lydian_domain::Refusal;
 use lydian_oauth_types::Form;
 use lydian_pages::device;
 use lydian_pages::views::{
-    Account, AccountActions, AccountNotice, AddressRow, ApplicationRow, PasswordProblem, SessionRow, SignIn,
+    Account, AccountActions, AccountNotice, AddressRow, ApplicationRow, FactorKind, FactorRow,
+    PasswordProblem, SessionRow, SignIn,
 };
 use lydian_primitives::{Secret, limits};
 use lydian_service::account::PasswordChange;
+use lydian_service::factors::proving::factor_name;
 use lydian_service::password_rules::PASSWORD_CHARACTERS_MIN;
 use lydian_service::sessions::Recognised;
 use lydian_service::{Moment, RealmState, Service, ServiceError};
 
 use super::authorize::{refusal_of, words_of};
 use super::browser::{self, Cookies};
+use super::second_factor::{passkey_form, passkey_hidden};
 use super::{links, page};
 use crate::error_response::Problem;
 use crate::form_request::is_form;
@@ -30,29 +33,31 @@ use crate::{Answer, body, find_realm};
 const ACTIONS: AccountActions<'static> = AccountActions {
     end_session: "account?do=end-session",
     remove_application: "account?do=remove-application",
-    remove_factor: "account",
-    add_authenticator: None,
-    add_passkey: None,
-    new_recovery_codes: None,
+    remove_factor: "account?do=remove-factor",
+    add_authenticator: Some("account?do=add-authenticator"),
+    add_passkey: Some("account?do=add-passkey"),
+    new_recovery_codes: Some("account?do=new-recovery-codes"),
     change_password: Some("account?do=change-password"),
     confirm_address: None,
     log_out: Some("account?do=log-out"),
 };
 
 /// What was done, as the page is told after a redirect.
-const DONE: [(&str, AccountNotice); 4] = [
+const DONE: [(&str, AccountNotice); 6] = [
     ("address-link-sent", AccountNotice::AddressLinkSent),
     ("application-removed", AccountNotice::ApplicationRemoved),
+    ("factor-added", AccountNotice::FactorAdded),
+    ("factor-removed", AccountNotice::FactorRemoved),
     ("password-changed", AccountNotice::PasswordChanged),
     ("session-ended", AccountNotice::SessionEnded),
 ];
 
 /// One request of the page.
-struct AccountRequest<'a> {
-    service: &'a Service,
-    realm: &'a Arc<RealmState>,
-    head: &'a Parts,
-    moment: &'a Moment,
+pub(super) struct AccountRequest<'a> {
+    pub(super) service: &'a Service,
+    pub(super) realm: &'a Arc<RealmState>,
+    pub(super) head: &'a Parts,
+    pub(super) moment: &'a Moment,
 }
 
 /// Answers with the page, or does what a form of it asks for.
@@ -116,6 +121,8 @@ impl AccountRequest<'_> {
     /// Who is not signed in begins with that.
     fn sign_in(&self, cookies: &Cookies) -> Answer {
         let carried = self.service.carry_account(self.realm, None, &cookies.mark, "account", self.moment);
+        let question = self.service.ask_any_passkey(self.realm, &cookies.mark, self.moment);
+        let passkey_hidden = passkey_hidden(&carried, question.as_ref());
         let page = SignIn {
             frame: page::frame(self.realm, self.head, None),
             action: "sign-in",
@@ -124,7 +131,7 @@ impl AccountRequest<'_> {
             username: "",
             problem: None,
             forgotten_password: Some(links::FORGOTTEN_PASSWORD),
-            passkey: None,
+            passkey: passkey_form(&passkey_hidden, question.as_ref()),
         };
         page::html(StatusCode::OK, &page, None, cookies)
     }
@@ -143,6 +150,9 @@ impl AccountRequest<'_> {
             return Err(Refusal::FlowInvalid.into());
         }
         service.open_account(realm, carried, Some(recognised.session.id), &cookies.mark, moment)?;
+        if let Some(answer) = self.perform_on_factors(recognised, what, form, cookies, peer).await? {
+            return Ok(answer);
+        }
         let done = match what {
             "end-session" => {
                 let handle = form.find("session").ok_or(Refusal::FormMalformed)?;
@@ -246,19 +256,45 @@ impl AccountRequest<'_> {
             .map(|address| AddressRow { address, is_confirmed: profile.email_verified });
         let may_confirm = service.sends_mail() && address.is_some_and(|row| !row.is_confirmed);
         let confirm_address = may_confirm.then_some("account?do=confirm-address");
+        let held = service.factors_of(&recognised.user).await?;
+        let names: Vec<String> = held.factors.iter().map(factor_name).collect();
+        let factors: Vec<FactorRow<'_>> = held
+            .factors
+            .iter()
+            .zip(&names)
+            .map(|(factor, name)| FactorRow {
+                id: name,
+                kind: if factor.passkey().is_some() {
+                    FactorKind::Passkey
+                } else {
+                    FactorKind::Authenticator
+                },
+                name: Some(factor.name.as_str()).filter(|name| !name.is_empty()),
+                since: factor.created_at,
+                last_used: factor.last_used_at,
+            })
+            .collect();
+        let may_add = held.factors.len() < limits::FACTORS_MAX;
+        let actions = AccountActions {
+            add_authenticator: ACTIONS.add_authenticator.filter(|_| may_add),
+            add_passkey: ACTIONS.add_passkey.filter(|_| may_add && service.takes_passkeys(realm)),
+            new_recovery_codes: ACTIONS.new_recovery_codes.filter(|_| !held.is_empty()),
+            confirm_address,
+            ..ACTIONS
+        };
         let session = Some(recognised.session.id);
         let carried = service.carry_account(realm, session, &cookies.mark, "account", moment);
         let page = Account {
             frame,
             username: &recognised.user.username,
             hidden: &[("flow", &carried)],
-            actions: AccountActions { confirm_address, ..ACTIONS },
+            actions,
             notice,
             sessions: &rows,
             applications: &applications,
-            factors: &[],
+            factors: &factors,
             address,
-            recovery_codes_left: None,
+            recovery_codes_left: (!held.is_empty()).then_some(held.recovery_codes),
             password_characters_min: PASSWORD_CHARACTERS_MIN,
             password_problem,
         };

@@ -13,12 +13,13 @@ use lydian_oauth_types::{Form, FormError, ScopeSet, words};
 use lydian_pages::views::{Api, Consent, SignIn as SignInPage, SignInProblem};
 use lydian_pages::{Frame, Language};
 use lydian_primitives::{Secret, limits};
-use lydian_service::authorizing::{Browser, Flow, Step};
+use lydian_service::authorizing::{Application, Browser, Flow, Step};
 use lydian_service::sessions::Recognised;
 use lydian_service::signing_in::{SignIn, SignedIn};
 use lydian_service::{Moment, RealmState, Service, ServiceError};
 
 use super::browser::{self, Cookies};
+use super::second_factor::{Around, passkey_form, passkey_hidden};
 use super::{links, page};
 use crate::error_response::Problem;
 use crate::form_request::is_form;
@@ -38,13 +39,13 @@ pub enum Asked {
 }
 
 /// A browser's request that has arrived whole.
-struct PersonRequest<'a> {
-    service: &'a Service,
-    head: &'a Parts,
-    moment: Moment,
-    realm: Arc<RealmState>,
-    cookies: Cookies,
-    recognised: Option<Recognised>,
+pub(super) struct PersonRequest<'a> {
+    pub(super) service: &'a Service,
+    pub(super) head: &'a Parts,
+    pub(super) moment: Moment,
+    pub(super) realm: Arc<RealmState>,
+    pub(super) cookies: Cookies,
+    pub(super) recognised: Option<Recognised>,
 }
 
 /// Answers a browser.
@@ -118,7 +119,18 @@ impl PersonRequest<'_> {
             }
             Asked::SignIn => {
                 let carried = carried()?.to_owned();
-                return self.sign_in(&carried, form, peer).await;
+                let query = browser::query(self.head, &[]).map_err(refusal_of)?;
+                return match query.find("do") {
+                    None => self.sign_in(&carried, form, peer).await,
+                    Some("second-factor") => self.second_factor(&carried, form, peer).await,
+                    Some("passkey") => self.passkey(&carried, form, peer).await,
+                    Some("enrol") => self.enrol(&carried, form, peer).await,
+                    Some("codes-kept") => {
+                        service.open_flow(realm, &carried, &self.cookies.mark, moment)?;
+                        Ok(page::see_other(&format!("continue?flow={carried}"), &self.cookies))
+                    }
+                    Some(_) => Err(Refusal::FormMalformed.into()),
+                };
             }
         };
         Ok(self.show(&step))
@@ -131,15 +143,7 @@ impl PersonRequest<'_> {
         form: &Form<'_>,
         peer: IpAddr,
     ) -> Result<Answer, ServiceError> {
-        let (realm, mark) = (&self.realm, &self.cookies.mark);
-        let (flow, then) = match self.service.open_flow(realm, carried, mark, &self.moment) {
-            Ok(flow) => (Some(flow), String::new()),
-            // No application asks: the person wants to see one of its own pages.
-            Err(refusal) => {
-                let then = self.service.open_account(realm, carried, None, mark, &self.moment);
-                (None, then.map_err(|_| refusal)?)
-            }
-        };
+        let (flow, then) = self.open_either(carried)?;
         let username = form.find("username").unwrap_or_default();
         let password = Secret::new(form.find("password").unwrap_or_default().to_owned());
         let presented = SignIn {
@@ -147,6 +151,7 @@ impl PersonRequest<'_> {
             password: &password,
             address: peer,
             user_agent: browser::user_agent(self.head),
+            mark: &self.cookies.mark,
             before: self.recognised.as_ref().map(|recognised| &recognised.session),
         };
         let signed_in = match self.service.sign_in(&self.realm, &presented, &self.moment).await {
@@ -166,20 +171,25 @@ impl PersonRequest<'_> {
                 let problem = SignInProblem::WrongCredentials;
                 Ok(self.sign_in_again(flow.as_ref(), carried, username, problem, StatusCode::OK))
             }
-            SignedIn::Yes(recognised, cookie) => {
-                self.cookies.set_session(cookie.value.expose(), cookie.seconds);
-                let Some(flow) = flow else {
-                    return Ok(page::see_other(&then, &self.cookies));
+            SignedIn::AskFactor(question) => {
+                let request = flow.as_ref().map(Flow::request);
+                let around = Around {
+                    realm: &self.realm,
+                    head: self.head,
+                    cookies: &self.cookies,
+                    flow: carried,
+                    return_to: request.map(|request| &request.return_to),
+                    ui_locales: request.and_then(|request| request.ui_locales.as_deref()),
                 };
-                let mark = &self.cookies.mark;
-                let carried =
-                    self.service.carry_signed_in(&self.realm, flow, &recognised, mark, &self.moment);
-                Ok(page::see_other(&format!("continue?flow={carried}"), &self.cookies))
+                Ok(around.ask(&question, None))
+            }
+            SignedIn::Yes(recognised, cookie) => {
+                Ok(self.go_on_signed_in(flow, &then, &recognised, &cookie, false))
             }
         }
     }
 
-    fn sign_in_again(
+    pub(super) fn sign_in_again(
         &self,
         flow: Option<&Flow>,
         carried: &str,
@@ -190,6 +200,8 @@ impl PersonRequest<'_> {
         let request = flow.map(Flow::request);
         let ui_locales = request.and_then(|request| request.ui_locales.as_deref());
         let client = request.and_then(|request| self.realm.client_by_name(&request.client_id));
+        let question = self.service.ask_any_passkey(&self.realm, &self.cookies.mark, &self.moment);
+        let passkey_hidden = passkey_hidden(carried, question.as_ref());
         let page = SignInPage {
             frame: page::frame(&self.realm, self.head, ui_locales),
             action: "sign-in",
@@ -198,7 +210,7 @@ impl PersonRequest<'_> {
             username,
             problem: Some(problem),
             forgotten_password: Some(links::FORGOTTEN_PASSWORD),
-            passkey: None,
+            passkey: passkey_form(&passkey_hidden, question.as_ref()),
         };
         page::html(status, &page, request.map(|request| &request.return_to), &self.cookies)
     }
@@ -209,7 +221,15 @@ impl PersonRequest<'_> {
                 let result = result.as_ref().map_err(|refusal| *refusal);
                 page::give_back(&self.realm, self.head, return_to, result, &self.cookies)
             }
+            Step::SecondFactor { application, flow, question, ui_locales } => {
+                self.around_step(application, flow, ui_locales.as_deref()).ask(question, None)
+            }
+            Step::Enrol { application, flow, authenticator, ui_locales } => {
+                self.around_step(application, flow, ui_locales.as_deref()).enrol(authenticator, None)
+            }
             Step::SignIn { application, flow, login_hint, ui_locales } => {
+                let question = self.service.ask_any_passkey(&self.realm, &self.cookies.mark, &self.moment);
+                let passkey_hidden = passkey_hidden(flow, question.as_ref());
                 let page = SignInPage {
                     frame: page::frame(&self.realm, self.head, ui_locales.as_deref()),
                     action: "sign-in",
@@ -218,7 +238,7 @@ impl PersonRequest<'_> {
                     username: login_hint.as_deref().unwrap_or_default(),
                     problem: None,
                     forgotten_password: Some(links::FORGOTTEN_PASSWORD),
-                    passkey: None,
+                    passkey: passkey_form(&passkey_hidden, question.as_ref()),
                 };
                 page::html(StatusCode::OK, &page, Some(&application.return_to), &self.cookies)
             }
@@ -245,6 +265,22 @@ impl PersonRequest<'_> {
                 };
                 page::html(StatusCode::OK, &page, Some(&application.return_to), &self.cookies)
             }
+        }
+    }
+
+    fn around_step<'a>(
+        &'a self,
+        application: &'a Application,
+        flow: &'a str,
+        ui_locales: Option<&'a str>,
+    ) -> Around<'a> {
+        Around {
+            realm: &self.realm,
+            head: self.head,
+            cookies: &self.cookies,
+            flow,
+            return_to: Some(&application.return_to),
+            ui_locales,
         }
     }
 

@@ -19,6 +19,7 @@ use lydian_service::{Moment, RealmState, Service, ServiceError};
 
 use super::authorize::{refusal_of, words_of};
 use super::browser::{self, Cookies};
+use super::second_factor::{passkey_form, passkey_hidden};
 use super::{links, page};
 use crate::error_response::Problem;
 use crate::form_request::is_form;
@@ -99,6 +100,8 @@ impl DeviceRequest<'_> {
             None => "device".to_owned(),
         };
         let carried = self.service.carry_account(self.realm, None, &cookies.mark, &then, self.moment);
+        let question = self.service.ask_any_passkey(self.realm, &cookies.mark, self.moment);
+        let passkey_hidden = passkey_hidden(&carried, question.as_ref());
         let page = SignIn {
             frame: page::frame(self.realm, self.head, None),
             action: "sign-in",
@@ -107,7 +110,7 @@ impl DeviceRequest<'_> {
             username: "",
             problem: None,
             forgotten_password: Some(links::FORGOTTEN_PASSWORD),
-            passkey: None,
+            passkey: passkey_form(&passkey_hidden, question.as_ref()),
         };
         page::html(StatusCode::OK, &page, None, cookies)
     }

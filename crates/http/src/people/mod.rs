@@ -4,6 +4,7 @@
 //! the mark of that browser alone; [`browser`] reads cookies and headers.
 
 pub mod account;
+mod account_factors;
 pub mod assets;
 pub mod authorize;
 pub mod browser;
@@ -11,4 +12,5 @@ pub mod device;
 pub mod links;
 pub mod log_out;
 pub mod page;
+mod second_factor;
 pub mod userinfo;

@@ -194,6 +194,7 @@ fn cause_of(refusal: Refusal) -> ErrorCause {
         Refusal::RedirectUriMissing => ErrorCause::RedirectUriMissing,
         Refusal::RedirectUriUnregistered => ErrorCause::RedirectUriUnregistered,
         Refusal::ResponseModeUnsupported => ErrorCause::ResponseModeUnsupported,
+        Refusal::UnmetAuthenticationRequirements => ErrorCause::SecondFactorMissing,
         _ => ErrorCause::RequestInvalid,
     }
 }

@@ -109,7 +109,10 @@ impl Page {
             at: at.to_owned(),
             title: text(first(|element| element.name == "title")).unwrap_or_default(),
             text: text(first(|element| element.name == "body")).unwrap_or_default(),
-            problem: text(first(|element| element.get("id") == "problem" || element.get("role") == "alert")),
+            problem: text(first(|element| {
+                let is_hidden = element.attributes.iter().any(|(name, _)| name == "hidden");
+                element.get("id") == "problem" || (element.get("role") == "alert" && !is_hidden)
+            })),
             forms: forms.collect(),
             elements,
             reply,
@@ -129,6 +132,13 @@ impl Page {
     /// Whether there is a form with this button.
     pub(crate) fn offers(&self, button: &str) -> bool {
         self.forms.iter().any(|form| form.buttons.iter().any(|(id, ..)| id == button))
+    }
+
+    /// What the page asks a passkey.
+    #[track_caller]
+    pub(crate) fn passkey_options(&self) -> String {
+        let form = self.elements.iter().find(|element| !element.get("data-options").is_empty());
+        form.unwrap_or_else(|| panic!("no passkey is asked for: {}", self.text)).get("data-options")
     }
 
     /// Where the answer sends the browser.

@@ -62,7 +62,11 @@ async fn the_answers_about_opaque_tokens_have_the_members_of_the_reference_page(
             "token_type",
             "username",
         ];
-        let of_access = [&common[..], &["aud", "aut", "lyd_grant", "lyd_session", "lyd_subject"]].concat();
+        let of_access = [
+            &common[..],
+            &["acr", "amr", "aud", "aut", "auth_time", "lyd_grant", "lyd_session", "lyd_subject"],
+        ]
+        .concat();
         assert_eq!(names(&access), sorted(of_access));
         assert_eq!(names(&refresh), sorted(common.to_vec()));
         assert_eq!(access["aut"], "APPLICATION_USER");

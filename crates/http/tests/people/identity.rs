@@ -226,8 +226,11 @@ async fn a_jwt_names_the_person_and_the_session_and_dies_by_the_ledger() {
         let (header, claims) = verified(&server, token);
         assert_eq!((&header["typ"], &header["alg"]), (&json!("at+jwt"), &json!("ES256")));
         let expected = [
+            "acr",
+            "amr",
             "aud",
             "aut",
+            "auth_time",
             "azp",
             "client_id",
             "exp",

@@ -268,8 +268,9 @@ async fn oidc_the_pages_have_plain_forms_with_stable_names() {
         let ids = page.elements.iter().map(|element| element.get("id"));
         ids.filter(|id| !id.is_empty()).collect()
     };
-    assert_eq!(ids(&page), ["username", "password", "sign-in", "forgot-password"]);
-    assert!(page.elements.iter().all(|element| element.name != "script"), "no script is needed");
+    assert_eq!(ids(&page), ["username", "password", "sign-in", "passkey", "forgot-password"]);
+    let scripts = page.elements.iter().filter(|element| element.name == "script");
+    assert!(scripts.map(|script| script.get("src")).all(|src| src.starts_with("assets/passkey-")));
     let page = browser.sign_in(&server, &page, ALICE, crate::fixtures::PASSWORD).await.unwrap();
     assert!(page.offers("allow") && page.offers("deny"));
     assert!(page.elements.iter().all(|element| element.name != "script"), "no script is needed");

@@ -28,8 +28,12 @@ async fn attempt_on(
 
 /// The page without what is the person's own: the name that it typed, and the request that the form carries.
 fn neutral(page: &Page, username: &str) -> String {
-    let flow = page.form("sign-in").input("flow").to_owned();
-    page.reply.text().replace(&flow, "FLOW").replace(username, "NAME")
+    let form = page.form("passkey");
+    let (flow, pending) = (form.input("flow").to_owned(), form.input("pending").to_owned());
+    let options: serde_json::Value = serde_json::from_str(&page.passkey_options()).unwrap();
+    let challenge = options["challenge"].as_str().unwrap().to_owned();
+    let text = page.reply.text().replace(&flow, "FLOW").replace(&pending, "PENDING");
+    text.replace(&challenge, "CHALLENGE").replace(username, "NAME")
 }
 
 #[tokio::test]

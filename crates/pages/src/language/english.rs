@@ -78,6 +78,9 @@ pub(super) static MESSAGES: Messages = Messages {
     passkey_create: "Create the passkey",
     passkey_needs_script: "This browser cannot make passkeys, or scripts are switched off in it.",
     passkey_not_created: "The passkey was not created. Please try again.",
+    passkey_use_needs_script: "A passkey needs scripts, and they are switched off in this browser. Allow them for this page, or use another way.",
+    confirmation_intro: "You are about to change how you sign in. Show once more that it is you.",
+    confirmation_code_hint: "A code of your authenticator app, or one of your recovery codes.",
 
     consent_title: Gap::new("Allow {}?"),
     consent_intro: Gap::new("{} would like to:"),
@@ -224,6 +227,10 @@ fn error_of(cause: ErrorCause) -> ErrorText {
         ErrorCause::ResponseTypeUnsupported => {
             ("The application asked for a kind of answer that is not supported.", TELL_THE_APPLICATION)
         }
+        ErrorCause::SecondFactorMissing => (
+            "This needs a second step at sign-in.",
+            "Add one on the page of your account, or sign in again and use it. Then start again.",
+        ),
         ErrorCause::SignInRefused => {
             ("Your account may not use this application.", "Please ask those who look after the application.")
         }

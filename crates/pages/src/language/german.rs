@@ -78,6 +78,9 @@ pub(super) static MESSAGES: Messages = Messages {
     passkey_create: "Passkey anlegen",
     passkey_needs_script: "Dieser Browser kann keine Passkeys anlegen, oder Skripte sind ausgeschaltet.",
     passkey_not_created: "Der Passkey wurde nicht angelegt. Bitte versuchen Sie es noch einmal.",
+    passkey_use_needs_script: "Ein Passkey braucht Skripte, und in diesem Browser sind sie ausgeschaltet. Erlauben Sie sie für diese Seite, oder nehmen Sie einen anderen Weg.",
+    confirmation_intro: "Sie ändern gleich, womit Sie sich anmelden. Zeigen Sie noch einmal, dass Sie es sind.",
+    confirmation_code_hint: "Ein Code Ihrer Authenticator-App oder einer Ihrer Ersatzcodes.",
 
     consent_title: Gap::new("{} zulassen?"),
     consent_intro: Gap::new("{} möchte:"),
@@ -228,6 +231,10 @@ fn error_of(cause: ErrorCause) -> ErrorText {
         ErrorCause::ResponseTypeUnsupported => {
             ("Die Anwendung möchte eine Art von Antwort, die es hier nicht gibt.", TELL_THE_APPLICATION)
         }
+        ErrorCause::SecondFactorMissing => (
+            "Dafür braucht es einen zweiten Schritt bei der Anmeldung.",
+            "Fügen Sie auf Ihrer Kontoseite einen hinzu, oder melden Sie sich neu an und benutzen Sie ihn. Dann beginnen Sie von vorn.",
+        ),
         ErrorCause::SignInRefused => (
             "Ihr Konto darf diese Anwendung nicht benutzen.",
             "Bitte fragen Sie die, die die Anwendung betreuen.",

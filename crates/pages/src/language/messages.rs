@@ -128,6 +128,9 @@ pub(crate) struct Messages {
     pub(crate) passkey_create: &'static str,
     pub(crate) passkey_needs_script: &'static str,
     pub(crate) passkey_not_created: &'static str,
+    pub(crate) passkey_use_needs_script: &'static str,
+    pub(crate) confirmation_intro: &'static str,
+    pub(crate) confirmation_code_hint: &'static str,
 
     // Consent.
     pub(crate) consent_title: Gap,

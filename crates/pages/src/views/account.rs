@@ -113,6 +113,8 @@ pub struct FactorRow<'a> {
     pub name: Option<&'a str>,
     /// When it was added.
     pub since: Timestamp,
+    /// When it was last accepted.
+    pub last_used: Option<Timestamp>,
 }
 
 /// What a second factor is.

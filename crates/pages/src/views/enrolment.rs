@@ -8,7 +8,7 @@ use crate::qr::{self, QrPicture};
 
 /// Shows the key of an authenticator app and asks for its first code.
 ///
-/// Input `code`, button `add-authenticator`.
+/// Input `code`, button `verify`.
 #[derive(Template)]
 #[template(path = "authenticator_enrolment.html")]
 pub struct AuthenticatorEnrolment<'a> {

@@ -46,6 +46,8 @@ pub enum ErrorCause {
     ResponseTypeMissing,
     /// `response_type` is unknown or not allowed.
     ResponseTypeUnsupported,
+    /// The person has no second factor, or did not show it, and must.
+    SecondFactorMissing,
     /// The person may not use this client.
     SignInRefused,
     /// A limit was reached.
@@ -56,7 +58,7 @@ pub enum ErrorCause {
 
 impl ErrorCause {
     /// Every cause.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::AccountDisabled,
         Self::ClientDisabled,
         Self::ClientUnknown,
@@ -75,6 +77,7 @@ impl ErrorCause {
         Self::ResponseModeUnsupported,
         Self::ResponseTypeMissing,
         Self::ResponseTypeUnsupported,
+        Self::SecondFactorMissing,
         Self::SignInRefused,
         Self::TooManyRequests,
         Self::Unavailable,

@@ -2,6 +2,7 @@
 
 mod account;
 mod address;
+mod confirmation;
 mod consent;
 mod device;
 mod enrolment;
@@ -17,6 +18,7 @@ pub use account::{
     Account, AccountActions, AccountNotice, AddressRow, ApplicationRow, FactorKind, FactorRow, SessionRow,
 };
 pub use address::ConfirmAddress;
+pub use confirmation::{Confirmation, ConfirmationProblem};
 pub use consent::{Api, Application, Consent};
 pub use device::{DeviceCode, DeviceCodeProblem, DeviceConfirmation};
 pub use enrolment::{AuthenticatorEnrolment, PasskeyEnrolment, RecoveryCodes};

@@ -8,7 +8,7 @@ use crate::language::Messages;
 
 /// Asks for a second factor: each that is offered has its own form.
 ///
-/// Inputs `code` (of an authenticator app) with button `check-code`, `recovery_code` with button `check-recovery-code`, and a
+/// Inputs `code` (of an authenticator app) with button `verify`, `recovery_code` with button `check-recovery-code`, and a
 /// passkey form with button `passkey`.
 #[derive(Template)]
 #[template(path = "second_factor.html")]

@@ -208,6 +208,26 @@ impl Maker<'_> {
             ]),
         };
         self.push("recovery-codes", hidden, page);
+        let problems = [
+            ("confirmation", true, true, None),
+            ("confirmation-password", true, false, Some(ConfirmationProblem::Password)),
+            ("confirmation-code", false, true, Some(ConfirmationProblem::Code(CodeProblem::UsedCode))),
+        ];
+        for (name, password, code, problem) in problems {
+            let hidden = self.hidden();
+            let page = Confirmation {
+                frame: self.frame(),
+                action: self.text("/oauth2/account?do=remove-factor"),
+                hidden,
+                // Where no password is asked for, its name is not either.
+                username: if password { self.text("marit@harbour.example") } else { "" },
+                password,
+                code,
+                problem,
+                cancel: self.text("/oauth2/account"),
+            };
+            self.push(name, hidden, page);
+        }
         for (name, refused) in [("passkey", false), ("passkey-refused", true)] {
             let form = self.passkey();
             let page = PasskeyEnrolment {
@@ -358,12 +378,14 @@ impl Maker<'_> {
             kind: FactorKind::Authenticator,
             name: None,
             since: at(700_000),
+            last_used: Some(at(9_000)),
         };
         let passkey = FactorRow {
             id: self.text("f2"),
             kind: FactorKind::Passkey,
             name: Some(self.text("My phone")),
             since: at(600_000),
+            last_used: None,
         };
         let address = AddressRow { address: self.text("marit@mail.example"), is_confirmed: false };
         let page = Account {

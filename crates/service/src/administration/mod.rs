@@ -5,6 +5,7 @@
 
 pub mod examination;
 pub mod explain;
+pub mod factors;
 pub mod keys;
 pub mod records;
 pub mod removal;

@@ -8,6 +8,7 @@ use lydian_storage::{Change, Precondition, Write};
 use serde::{Deserialize, Serialize};
 
 use super::AdministrationError;
+use super::factors::ListedFactors;
 use crate::Service;
 use crate::apply::{ApiEntry, ApplyDocumentError, ClientEntry, Document, Outcome, RealmEntry, UserEntry};
 use crate::directory::RealmState;
@@ -83,6 +84,9 @@ pub struct ShownRecord {
     pub secrets: Option<usize>,
     /// The issuer identifier, for a realm.
     pub issuer: Option<String>,
+    /// The second factors, for a user.
+    #[serde(default)]
+    pub factors: Option<ListedFactors>,
 }
 
 /// A secret that was made. It is shown here, once.
@@ -136,12 +140,14 @@ impl Service {
             cut_at,
             secrets: None,
             issuer: None,
+            factors: None,
         };
         match name.kind {
             Kind::User => {
                 let (state, user) = self.find_user_for_administrator(name).await?;
                 document.users.push(UserEntry::of(&state.realm.name, &user));
-                Ok(shown(document, user.version, Some(user.cut_at.as_number())))
+                let factors = Some(self.list_factors(name).await?);
+                Ok(ShownRecord { factors, ..shown(document, user.version, Some(user.cut_at.as_number())) })
             }
             Kind::Realm => {
                 let state = self.realm_named(&name.name)?;

@@ -185,8 +185,10 @@ fn plural(kind: OwnedKind) -> &'static str {
         OwnedKind::Api => "apis",
         OwnedKind::Client => "clients",
         OwnedKind::Consent => "consents",
+        OwnedKind::Factor => "second factors",
         OwnedKind::Grant => "grants",
         OwnedKind::Key => "keys",
+        OwnedKind::RecoveryCode => "recovery codes",
         OwnedKind::Session => "sessions",
         OwnedKind::User => "users",
     }

@@ -47,6 +47,7 @@ pub struct RealmEntry {
     pub session_seconds: Option<u64>,
     pub session_idle_seconds: Option<u64>,
     pub refresh_grace_seconds: Option<u64>,
+    pub require_second_factor: Option<bool>,
     /// Empty for none.
     pub brand_name: Option<String>,
     /// Empty for none.
@@ -121,6 +122,7 @@ pub struct ClientEntry {
     pub post_logout_redirect_uris: Option<Vec<String>>,
     pub id_token_signed_response_alg: Option<SigningAlgorithm>,
     pub skip_consent: Option<bool>,
+    pub require_second_factor: Option<bool>,
     pub require_pushed_authorization_requests: Option<bool>,
     pub rotate_refresh_tokens: Option<bool>,
     /// Empty for none.

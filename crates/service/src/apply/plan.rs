@@ -147,6 +147,7 @@ impl<'a> Plan<'a> {
         set(&mut sign_in.session_seconds, entry.session_seconds);
         set(&mut sign_in.session_idle_seconds, entry.session_idle_seconds);
         set(&mut sign_in.refresh_grace_seconds, entry.refresh_grace_seconds);
+        set(&mut sign_in.require_second_factor, entry.require_second_factor);
         set_text(&mut sign_in.brand_name, entry.brand_name.as_ref());
         set_text(&mut sign_in.brand_logo_uri, entry.brand_logo_uri.as_ref());
         set_text(&mut sign_in.brand_colour, entry.brand_colour.as_ref());
@@ -354,6 +355,7 @@ impl<'a> Plan<'a> {
         set(&mut authorization.post_logout_redirect_uris, entry.post_logout_redirect_uris.clone());
         set(&mut authorization.id_token_algorithm, entry.id_token_signed_response_alg);
         set(&mut authorization.skip_consent, entry.skip_consent);
+        set(&mut authorization.require_second_factor, entry.require_second_factor);
         set(
             &mut authorization.require_pushed_authorization_requests,
             entry.require_pushed_authorization_requests,

@@ -1,6 +1,6 @@
 //! Deletion: a record goes with its name, and what it owned goes after it.
 
-use lydian_domain::{Client, Grant, Session, SigningKeyRecord, User};
+use lydian_domain::{Client, Factor, Grant, Session, SigningKeyRecord, User};
 use lydian_revocation::RecordKind;
 
 use super::Backend;
@@ -109,7 +109,17 @@ pub async fn a_sweep_removes_what_lost_its_owner_and_nothing_else(backend: &impl
     store.write(vec![delete(RecordKind::Realm, realm_id(1).as_number())]).await;
     let of_the_realm =
         [(OwnedKind::Api, 1), (OwnedKind::Key, 1), (OwnedKind::Session, 1), (OwnedKind::User, 1)];
+    let codes = |number| Write::ReplaceRecoveryCodes {
+        realm: realm_id(2),
+        user: user_id(number),
+        digests: vec![[1; 32], [2; 32]],
+    };
+    let factor = |number| Factor { realm: realm_id(2), user: user_id(number), ..passkey(number) };
+    let factors = [2, 7].map(|number| Write::PutFactor(Box::new(factor(number))));
     assert_eq!(sweep(&store, ALL).await, of_the_realm);
+    store.write([factors.to_vec(), vec![codes(2), codes(7)]].concat()).await;
+    assert_eq!(sweep(&store, ALL).await, [(OwnedKind::Factor, 1), (OwnedKind::RecoveryCode, 2)]);
+    assert_eq!(store.storage.list_factors(user_id(2)).await.unwrap().len(), 1);
     assert_eq!(sweep(&store, ALL).await, []);
     assert_eq!(store.storage.load_records().await.unwrap().len(), 4, "the other realm's");
     let parents =

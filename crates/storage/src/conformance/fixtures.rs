@@ -7,10 +7,10 @@ use std::sync::Arc;
 use lydian_domain::authentication::{Authentication, AuthenticationMethod, AuthenticationMethods};
 use lydian_domain::{
     AccessToken, Api, ApiId, Audience, AuthorizationCode, BrowserSession, CachePolicy, Client,
-    ClientAuthorization, ClientId, ClientSecretHash, Consent, DeviceAuthorization, DeviceDecision, Grant,
-    GrantId, KeyId, KeyState, PasswordHash, Realm, RealmId, RealmName, RefreshToken, RevocationCascade,
-    Rotation, ScopeDetail, Session, SessionId, SignInSettings, SigningKeyRecord, TokenDigest, TokenForm,
-    TokenFormat, TokenId, User, UserId, UserProfile,
+    ClientAuthorization, ClientId, ClientSecretHash, Consent, DeviceAuthorization, DeviceDecision, Factor,
+    FactorId, FactorKind, Grant, GrantId, KeyId, KeyState, Passkey, PasswordHash, Realm, RealmId, RealmName,
+    RefreshToken, RevocationCascade, Rotation, ScopeDetail, Session, SessionId, SignInSettings,
+    SigningKeyRecord, TokenDigest, TokenForm, TokenFormat, TokenId, User, UserId, UserProfile,
 };
 use lydian_jose::Algorithm;
 use lydian_oauth_types::{ClientAuthMethod, GrantType, ScopeSet};
@@ -96,6 +96,8 @@ impl Store {
         add(&storage.list_grants(user_id(1), grant_id(0), 100).await.unwrap());
         add(&storage.list_sessions(user_id(1), session_id(0), 100).await.unwrap());
         add(&storage.find_consents(user_id(1), client_id(1)).await.unwrap());
+        add(&storage.list_factors(user_id(1)).await.unwrap());
+        add(&storage.count_recovery_codes(user_id(1)).await.unwrap());
         add(&storage.find_setting("setting").await.unwrap());
         add(&storage.head().await.unwrap());
         add(&storage.log_after(Seq::ZERO, 1_000).await.unwrap());
@@ -218,6 +220,7 @@ ids! {
     key_id: KeyId = 40_000;
     user_id: UserId = 50_000;
     session_id: SessionId = 60_000;
+    factor_id: FactorId = 70_000;
     grant_id: GrantId = 0x7fff_ffff_ffff_0000;
 }
 
@@ -349,6 +352,36 @@ pub fn user(number: u64) -> User {
             ..UserProfile::default()
         },
         password: Some(PasswordHash::from_phc("$argon2id$v=19$m=8,t=1,p=1$c2FsdA$dGFn".to_owned())),
+    }
+}
+
+/// An authenticator app of the first user.
+pub fn authenticator(number: u64) -> Factor {
+    Factor {
+        id: factor_id(number),
+        realm: realm_id(1),
+        user: user_id(1),
+        name: "<b>Phone</b> \u{c4}".to_owned(),
+        created_at: NOW,
+        last_used_at: None,
+        mark: 0,
+        kind: FactorKind::Authenticator { sealed_key: vec![9; 40] },
+    }
+}
+
+/// A passkey of the first user.
+pub fn passkey(number: u64) -> Factor {
+    Factor {
+        last_used_at: Some(NOW.plus_seconds(1)),
+        mark: u64::from(u32::MAX),
+        kind: FactorKind::Passkey(Passkey {
+            credential: format!("credential {number}").into_bytes(),
+            public_key: vec![3; 77],
+            transports: vec!["hybrid".to_owned(), "internal".to_owned()],
+            is_copied: true,
+            is_discoverable: true,
+        }),
+        ..authenticator(number)
     }
 }
 
@@ -555,6 +588,16 @@ pub fn each_write(series: u32) -> Vec<Write> {
     writes.push(Write::PutConsent(consent(None)));
     writes.push(Write::ExtendSession { session: session_id(1), expires_at: NOW });
     writes.push(Write::TouchSession { session: session_id(1), idle_expires_at: NOW });
+    writes.push(Write::PutFactor(Box::new(passkey(u64::from(series) * 3 + 1))));
+    writes.push(Write::PutFactor(Box::new(authenticator(u64::from(series) * 3 + 2))));
+    writes.push(Write::PutFactor(Box::new(authenticator(u64::from(series) * 3 + 3))));
+    let factor = factor_id(u64::from(series) * 3 + 2);
+    writes.push(Write::UseFactor { factor, mark: 7, at: NOW });
+    writes.push(Write::DeleteFactor(factor_id(u64::from(series) * 3 + 3)));
+    let digests = vec![[series as u8; 32], [77; 32]];
+    writes.push(Write::ReplaceRecoveryCodes { realm: realm_id(1), user: user_id(1), digests });
+    writes.push(Write::UseRecoveryCode { user: user_id(1), digest: [77; 32] });
+    writes.push(Write::DeleteFactorsOf(user_id(2)));
     writes.push(Write::DeleteConsents { user: user_id(2), client: client_id(1) });
     for (kind, subject, put) in cuttable() {
         writes.push(put);
@@ -632,6 +675,46 @@ pub fn each_precondition(round: u64) -> Vec<Case> {
             before: vec![Write::PutDeviceAuthorization(device(token_id(sequence + 4_000_000)))],
             consume: Write::RedeemDevice { device: token_id(sequence + 4_000_000), at: NOW },
             conflict: Conflict::DeviceRedeemed,
+        },
+        Case {
+            precondition: Precondition::FactorUnused { factor: factor_id(number), mark: 0 },
+            before: vec![Write::PutFactor(Box::new(Factor {
+                user: user_id(number),
+                ..authenticator(number)
+            }))],
+            consume: Write::UseFactor { factor: factor_id(number), mark: 1, at: NOW },
+            conflict: Conflict::FactorUsed,
+        },
+        Case {
+            precondition: Precondition::FactorUnused { factor: factor_id(number + 1_000_000), mark: 0 },
+            before: vec![Write::PutFactor(Box::new(Factor {
+                user: user_id(number),
+                ..authenticator(number + 1_000_000)
+            }))],
+            consume: Write::DeleteFactor(factor_id(number + 1_000_000)),
+            conflict: Conflict::FactorUsed,
+        },
+        Case {
+            precondition: Precondition::FactorsBelow { user: user_id(number + 2_000_000), limit: 2 },
+            before: vec![Write::PutFactor(Box::new(Factor {
+                user: user_id(number + 2_000_000),
+                ..authenticator(number + 2_000_000)
+            }))],
+            consume: Write::PutFactor(Box::new(Factor {
+                user: user_id(number + 2_000_000),
+                ..authenticator(number + 3_000_000)
+            })),
+            conflict: Conflict::TooManyFactors,
+        },
+        Case {
+            precondition: Precondition::RecoveryCodeUnused { user: user_id(number), digest: [5; 32] },
+            before: vec![Write::ReplaceRecoveryCodes {
+                realm: realm_id(1),
+                user: user_id(number),
+                digests: vec![[4; 32], [5; 32]],
+            }],
+            consume: Write::UseRecoveryCode { user: user_id(number), digest: [5; 32] },
+            conflict: Conflict::RecoveryCodeUsed,
         },
         Case {
             precondition: Precondition::UserUnchanged { user: user_id(number), version: user(1).version },

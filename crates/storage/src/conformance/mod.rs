@@ -70,6 +70,7 @@ macro_rules! storage_conformance {
             records::a_device_reads_back_by_id_and_by_user_code,
             records::a_session_and_a_user_are_found_by_what_names_them,
             records::what_a_user_agreed_to_is_kept_per_client_and_api_until_it_is_taken_back,
+            records::factors_and_recovery_codes_are_kept_per_user_until_they_are_used_or_taken_away,
             records::users_grants_and_sessions_are_listed_by_pages,
             records::what_is_not_there_is_absent_and_no_error,
             records::a_standing_grant_is_found_by_client_and_api,

@@ -2,7 +2,7 @@
 
 use lydian_domain::{
     AccessToken, Api, Audience, AuthorizationCode, Client, Consent, DeviceAuthorization, DeviceDecision,
-    Grant, GrantId, KeyState, Realm, RefreshToken, Session, SigningKeyRecord, TokenForm, TokenFormat,
+    Factor, Grant, GrantId, KeyState, Realm, RefreshToken, Session, SigningKeyRecord, TokenForm, TokenFormat,
     TokenId, User, UserProfile,
 };
 use lydian_primitives::{Hour, Timestamp};
@@ -11,7 +11,7 @@ use lydian_revocation::{CutKind, Event, Seq};
 use super::Backend;
 use super::fixtures::*;
 use crate::{
-    ApplyError, Conflict, Issued, Parents, Record, StoredAccessToken, StoredCode, StoredDevice,
+    ApplyError, Conflict, Issued, Parents, Precondition, Record, StoredAccessToken, StoredCode, StoredDevice,
     StoredRefreshToken, Write,
 };
 
@@ -153,9 +153,14 @@ pub async fn access_tokens_of_each_form_read_back_as_they_were_written(backend: 
             token,
             username: known.then(|| user(1).username),
             subject: known.then(|| user(1).subject),
+            authentication: None,
         };
         assert_same(&found, &expected);
     }
+    // Its grant says how the user had proved who it is.
+    store.write(vec![Write::PutGrant(grant(1))]).await;
+    let found = store.storage.find_access_token(token_id(1)).await.unwrap().unwrap();
+    assert_eq!((found.token.grant, found.authentication), (grant_id(1), grant(1).authentication));
     let renamed = User { username: "renamed".to_owned(), ..user(1) };
     store.write(vec![Write::PutUser(Box::new(renamed))]).await;
     let found = store.storage.find_access_token(token_id(1)).await.unwrap().unwrap();
@@ -402,6 +407,53 @@ pub async fn a_standing_grant_is_found_by_client_and_api(backend: &impl Backend)
     assert_eq!(find(client_id(1), Some(api_id(2))).await.unwrap(), None);
     assert_eq!(find(client_id(2), None).await.unwrap(), Some(grant_id(3)));
     assert_eq!(find(client_id(2), Some(api_id(1))).await.unwrap(), None);
+}
+
+pub async fn factors_and_recovery_codes_are_kept_per_user_until_they_are_used_or_taken_away(
+    backend: &impl Backend,
+) {
+    let store = Store::open(backend).await;
+    let storage = &store.storage;
+    let other = Factor { user: user_id(2), ..passkey(3) };
+    let put = |factor: &Factor| Write::PutFactor(Box::new(factor.clone()));
+    store.write(vec![put(&passkey(2)), put(&authenticator(1)), put(&other)]).await;
+    assert_eq!(storage.list_factors(user_id(1)).await.unwrap(), [authenticator(1), passkey(2)]);
+    assert_eq!(storage.list_factors(user_id(3)).await.unwrap(), []);
+    let by_credential = |realm, number| {
+        let credential = format!("credential {number}").into_bytes();
+        storage.find_passkey(realm_id(realm), credential)
+    };
+    assert_eq!(by_credential(1, 3).await.unwrap(), Some(other.clone()));
+    assert_eq!(by_credential(2, 3).await.unwrap(), None);
+    assert_eq!(by_credential(1, 1).await.unwrap(), None);
+    // Another realm may have the same credential id, this one not.
+    let same = Factor { id: factor_id(9), ..passkey(2) };
+    assert_eq!(store.conflict(change(vec![], vec![put(&same)])).await, Conflict::CredentialTaken);
+    store.write(vec![put(&Factor { realm: realm_id(2), ..same })]).await;
+    let mark = u64::from(u32::MAX) + 9;
+    store.write(vec![Write::UseFactor { factor: factor_id(1), mark, at: NOW }]).await;
+    let used = Factor { mark, last_used_at: Some(NOW), ..authenticator(1) };
+    assert_eq!(storage.list_factors(user_id(1)).await.unwrap()[0], used);
+
+    let codes = |user, digests| Write::ReplaceRecoveryCodes { realm: realm_id(1), user, digests };
+    let unused = |user, byte| Precondition::RecoveryCodeUnused { user: user_id(user), digest: [byte; 32] };
+    store.write(vec![codes(user_id(1), vec![[1; 32], [2; 32]]), codes(user_id(2), vec![[1; 32]])]).await;
+    store.write(vec![Write::UseRecoveryCode { user: user_id(1), digest: [1; 32] }]).await;
+    assert_eq!(storage.count_recovery_codes(user_id(1)).await.unwrap(), 1);
+    assert!(!store.holds(unused(1, 1)).await && store.holds(unused(1, 2)).await);
+    assert!(store.holds(unused(2, 1)).await, "somebody else's code is another code");
+    // A new set kills the old one.
+    store.write(vec![codes(user_id(1), vec![[3; 32], [4; 32], [5; 32]])]).await;
+    assert_eq!(storage.count_recovery_codes(user_id(1)).await.unwrap(), 3);
+    assert!(!store.holds(unused(1, 2)).await);
+
+    store.write(vec![Write::DeleteFactor(factor_id(1))]).await;
+    store.write(vec![Write::DeleteFactorsOf(user_id(2))]).await;
+    assert_eq!(storage.list_factors(user_id(2)).await.unwrap(), []);
+    assert_eq!(storage.count_recovery_codes(user_id(2)).await.unwrap(), 0);
+    assert_eq!(storage.count_recovery_codes(user_id(1)).await.unwrap(), 3);
+    let left: Vec<_> = storage.list_factors(user_id(1)).await.unwrap().iter().map(|one| one.id).collect();
+    assert_eq!(left, [factor_id(2), factor_id(9)]);
 }
 
 pub async fn a_setting_reads_back_and_is_replaced(backend: &impl Backend) {
