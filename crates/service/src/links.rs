@@ -1,7 +1,7 @@
 //! Links that people get by mail: to choose a new password, and to confirm an address.
 //!
 //! A link carries what it is for, sealed under a key of the realm; nothing is kept of it. The one for a password is bound to the version of
-//! the user's record and to its password, so that it works once, and any change kills it (decision 0021). Looking at a link changes nothing.
+//! the user's record and to its password, so that it works once, and any change kills it (decision 0019). Looking at a link changes nothing.
 
 use lydian_domain::secrets::sha256;
 use lydian_domain::{Refusal, User, UserId};
