@@ -25,7 +25,6 @@ pub mod limiter;
 pub mod logging_out;
 pub mod node;
 pub mod passwords;
-pub mod prf;
 pub mod revocation;
 pub mod scopes;
 pub mod sequences;
