@@ -102,6 +102,16 @@ impl<'a> Compact<'a> {
         Ok(Verified { payload, header: self.header.clone() })
     }
 
+    /// As [`Self::verify`], for those who need the parsed form no more: nothing is copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::verify`].
+    pub fn into_verified(self, key: &VerifyingKey) -> Result<Verified, JwsError> {
+        let payload = self.verified_payload(key)?;
+        Ok(Verified { payload, header: self.header })
+    }
+
     fn verified_payload(&self, key: &VerifyingKey) -> Result<Vec<u8>, JwsError> {
         if self.header.algorithm != key.algorithm() {
             return Err(JwsError::AlgorithmMismatch);
@@ -306,7 +316,16 @@ impl Verified {
     ///
     /// [`ClaimsError::Json`] and [`ClaimsError::NotAnObject`].
     pub fn claims(&self) -> Result<Claims, ClaimsError> {
-        Claims::parse(&self.payload)
+        Claims::parse(self.payload.clone())
+    }
+
+    /// As [`Self::claims`], without a copy.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::claims`].
+    pub fn into_claims(self) -> Result<Claims, ClaimsError> {
+        Claims::parse(self.payload)
     }
 }
 
