@@ -5,7 +5,7 @@ use std::fmt;
 
 use lydian_primitives::Timestamp;
 
-use crate::json::{Json, JsonError, Kind, Members, Value};
+use crate::json::{Json, JsonError, Kind, Members, Position, Value};
 
 /// The claims of a verified token, or of an answer that its sender vouches for.
 ///
@@ -38,6 +38,11 @@ impl Claims {
     /// The claim with this name, whatever its type.
     pub fn value(&self, name: &str) -> Option<Value<'_>> {
         self.document.root().get(name)
+    }
+
+    /// The claim at a position of this very document.
+    pub fn at(&self, position: Position) -> Value<'_> {
+        self.document.at(position)
     }
 
     /// All claims, in the order of the text.
@@ -186,10 +191,17 @@ impl NumericDate {
         Self::from_decimal(number).ok_or(ClaimsError::OutOfRange(name))
     }
 
+    /// So many digits are always below [`Self::SECONDS_END`].
+    const PLAIN_DIGITS_MAX: usize = 15;
+
     /// Reads a number that follows the grammar of JSON.
     pub(crate) fn from_decimal(text: &str) -> Option<Self> {
         if text.starts_with('-') {
             return None;
+        }
+        // Nearly every date is a few digits: these fit without a look at each step.
+        if text.len() <= Self::PLAIN_DIGITS_MAX && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(Self { seconds: text.parse().ok()?, has_fraction: false });
         }
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let exponent: i32 = exponent.parse().ok()?;

@@ -32,10 +32,16 @@ pub fn of_handle(kind: &'static str, handle: &str) -> u128 {
 
 /// The kind keeps names apart; no kind holds a zero byte.
 fn digest_of(kind: &'static str, name: &str) -> u128 {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(kind.as_bytes());
-    context.update(&[0]);
-    context.update(name.as_bytes());
-    let digest = context.finish();
+    // Names are short: a buffer on the stack saves the context of a digest in pieces.
+    let length = kind.len() + 1 + name.len();
+    let mut short = [0_u8; 128];
+    let digest = match short.get_mut(..length) {
+        Some(described) => {
+            described[..kind.len()].copy_from_slice(kind.as_bytes());
+            described[kind.len() + 1..].copy_from_slice(name.as_bytes());
+            digest::digest(&digest::SHA256, described)
+        }
+        None => digest::digest(&digest::SHA256, &[kind.as_bytes(), &[0], name.as_bytes()].concat()),
+    };
     digest.as_ref().first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes))
 }

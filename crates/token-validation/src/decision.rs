@@ -210,13 +210,13 @@ fn check_time(facts: &Facts, profile: &Profile, now: Timestamp) -> Result<(), Re
 
 fn check_audience(facts: &Facts, requirements: &Requirements, profile: &Profile) -> Result<(), Rejection> {
     let introspected = matches!(facts.origin, Origin::Introspected { .. });
-    let is_for_us = match &facts.audience {
-        None => {
+    let is_for_us = match facts.has_audience() {
+        false => {
             introspected
                 && profile.settings.accepts_answers_without_audience
                 && requirements.audience.is_none()
         }
-        Some(_) => {
+        true => {
             facts.is_for(profile.audiences())
                 && requirements
                     .audience
@@ -295,10 +295,10 @@ fn check_authentication(
 }
 
 fn check_scope(facts: &Facts, requirements: &Requirements) -> Result<(), Rejection> {
-    if !requirements.all_of.is_subset(&facts.scope) {
+    if !requirements.all_of.iter().all(|scope| facts.has_scope(scope)) {
         return Err(Rejection::ScopeInsufficient);
     }
-    let has_one = requirements.any_of.iter().any(|scope| facts.scope.contains(scope.as_str()));
+    let has_one = requirements.any_of.iter().any(|scope| facts.has_scope(scope.as_str()));
     if !requirements.any_of.is_empty() && !has_one {
         return Err(Rejection::ScopeInsufficient);
     }

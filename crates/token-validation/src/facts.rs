@@ -5,9 +5,10 @@
 
 use std::fmt;
 
-use lydian_jose::json::{Kind, Value};
+use lydian_jose::json::{Elements, Position, Value};
 use lydian_jose::{Claims, ClaimsError, NumericDate};
-use lydian_oauth_types::ScopeSet;
+use lydian_oauth_types::{Scope, ScopeSet};
+use lydian_primitives::limits;
 use lydian_revocation::{Seq, TokenCoordinates};
 
 use crate::confirmation::Confirmation;
@@ -23,8 +24,9 @@ pub struct Facts {
     pub(crate) not_before: Option<NumericDate>,
     pub(crate) issued_at: Option<NumericDate>,
     pub(crate) authenticated_at: Option<NumericDate>,
-    pub(crate) audience: Option<Box<[Box<str>]>>,
-    pub(crate) scope: ScopeSet,
+    audience: Option<Position>,
+    scope: Option<Position>,
+    acr: Option<Position>,
     pub(crate) confirmation: Confirmation,
     pub(crate) token_type: Option<TokenType>,
     pub(crate) coordinates: TokenCoordinates,
@@ -61,7 +63,8 @@ pub(crate) struct Members<'a> {
     pub(crate) active: Option<Value<'a>>,
     pub(crate) iss: Option<Value<'a>>,
     pub(crate) token_type: Option<Value<'a>>,
-    /// Whether a claim is there that no access token has: the mark of another kind of JWT.
+    /// Whether a claim is there that marks another kind of JWT: ID and logout tokens, security events, DPoP proofs, introspection
+    /// answers, status lists.
     pub(crate) is_of_another_kind: bool,
     acr: Option<Value<'a>>,
     aud: Option<Value<'a>>,
@@ -86,43 +89,81 @@ impl<'a> Members<'a> {
     pub(crate) fn find(claims: &'a Claims) -> Self {
         let mut found = Self::default();
         for (name, value) in claims.members() {
-            let place = match name {
-                "acr" => &mut found.acr,
-                "active" => &mut found.active,
-                "aud" => &mut found.aud,
-                "auth_time" => &mut found.auth_time,
-                "client_id" => &mut found.client_id,
-                "cnf" => &mut found.cnf,
-                "exp" => &mut found.exp,
-                "iat" => &mut found.iat,
-                "iss" => &mut found.iss,
-                "jti" => &mut found.jti,
-                "lyd_grant" => &mut found.lyd_grant,
-                "lyd_session" => &mut found.lyd_session,
-                "lyd_subject" => &mut found.lyd_subject,
-                "minted_at" => &mut found.minted_at,
-                "nbf" => &mut found.nbf,
-                "scope" => &mut found.scope,
-                "scp" => &mut found.scp,
-                "sid" => &mut found.sid,
-                "sub" => &mut found.sub,
-                "token_type" => &mut found.token_type,
-                // ID and logout tokens, security events, DPoP proofs, introspection answers, status lists.
-                "at_hash"
-                | "c_hash"
-                | "events"
-                | "htm"
-                | "htu"
-                | "nonce"
-                | "s_hash"
-                | "status_list"
-                | "token_introspection" => {
-                    found.is_of_another_kind = true;
-                    continue;
-                }
-                _ => continue,
+            // By length first: a name is compared with the few that it could be.
+            let place = match name.len() {
+                3 => match name {
+                    "acr" => Some(&mut found.acr),
+                    "aud" => Some(&mut found.aud),
+                    "cnf" => Some(&mut found.cnf),
+                    "exp" => Some(&mut found.exp),
+                    "iat" => Some(&mut found.iat),
+                    "iss" => Some(&mut found.iss),
+                    "jti" => Some(&mut found.jti),
+                    "nbf" => Some(&mut found.nbf),
+                    "scp" => Some(&mut found.scp),
+                    "sid" => Some(&mut found.sid),
+                    "sub" => Some(&mut found.sub),
+                    "htm" | "htu" => {
+                        found.is_of_another_kind = true;
+                        None
+                    }
+                    _ => None,
+                },
+                5 => match name {
+                    "scope" => Some(&mut found.scope),
+                    "nonce" => {
+                        found.is_of_another_kind = true;
+                        None
+                    }
+                    _ => None,
+                },
+                6 => match name {
+                    "active" => Some(&mut found.active),
+                    "c_hash" | "events" | "s_hash" => {
+                        found.is_of_another_kind = true;
+                        None
+                    }
+                    _ => None,
+                },
+                7 => match name {
+                    "at_hash" => {
+                        found.is_of_another_kind = true;
+                        None
+                    }
+                    _ => None,
+                },
+                9 => match name {
+                    "auth_time" => Some(&mut found.auth_time),
+                    "client_id" => Some(&mut found.client_id),
+                    "lyd_grant" => Some(&mut found.lyd_grant),
+                    "minted_at" => Some(&mut found.minted_at),
+                    _ => None,
+                },
+                10 => match name {
+                    "token_type" => Some(&mut found.token_type),
+                    _ => None,
+                },
+                11 => match name {
+                    "lyd_session" => Some(&mut found.lyd_session),
+                    "lyd_subject" => Some(&mut found.lyd_subject),
+                    "status_list" => {
+                        found.is_of_another_kind = true;
+                        None
+                    }
+                    _ => None,
+                },
+                19 => match name {
+                    "token_introspection" => {
+                        found.is_of_another_kind = true;
+                        None
+                    }
+                    _ => None,
+                },
+                _ => None,
             };
-            *place = Some(value);
+            if let Some(place) = place {
+                *place = Some(value);
+            }
         }
         found
     }
@@ -161,11 +202,13 @@ impl Facts {
         let not_before = date(members.nbf, "nbf")?;
         let issued_at = date(members.iat, "iat")?;
         let authenticated_at = date(members.auth_time, "auth_time")?;
-        let audience = audience(members.aud)?;
+        check_audience(members.aud)?;
+        let audience = members.aud.map(Value::position);
         let scope = scope(members, profile)?;
         let confirmation = Confirmation::read(members.cnf).ok_or(ClaimsError::WrongType("cnf"))?;
         text(members.sub, "sub")?;
         text(members.acr, "acr")?;
+        let acr = members.acr.map(Value::position);
         let token_type = match text(members.token_type, "token_type")? {
             None => None,
             Some(name) if name.eq_ignore_ascii_case("bearer") => Some(TokenType::Bearer),
@@ -182,6 +225,7 @@ impl Facts {
             authenticated_at,
             audience,
             scope,
+            acr,
             confirmation,
             token_type,
             coordinates,
@@ -209,9 +253,22 @@ impl Facts {
         self.confirmation
     }
 
-    /// The scopes of the token.
-    pub fn scope(&self) -> &ScopeSet {
-        &self.scope
+    /// The scopes of the token, in the order in which it names them.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        let value = self.scope.map(|position| self.claims.at(position));
+        let listed = value.and_then(Value::as_str).unwrap_or_default();
+        let array = value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        listed.split(' ').filter(|scope| !scope.is_empty()).chain(array)
+    }
+
+    /// Whether the token has exactly this scope: set membership, never a search in the text.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes().any(|mine| mine == scope)
+    }
+
+    /// Whether the issuer said for whom the token is.
+    pub fn has_audience(&self) -> bool {
+        self.audience.is_some()
     }
 
     /// `sub`: whom the token is about.
@@ -231,7 +288,7 @@ impl Facts {
 
     /// `acr`: of what kind the sign-in behind the token was.
     pub fn acr(&self) -> Option<&str> {
-        self.claims.string("acr").ok().flatten()
+        self.claims.at(self.acr?).as_str()
     }
 
     /// All claims of the token, or all members of the answer about it.
@@ -246,10 +303,15 @@ impl Facts {
 
     /// Whether the token is for any of these audiences, compared as they are written.
     pub(crate) fn is_for<'a>(&self, mut audiences: impl Iterator<Item = &'a str>) -> bool {
-        let Some(mine) = &self.audience else {
+        let Some(mine) = self.audience.map(|position| self.claims.at(position)) else {
             return false;
         };
-        audiences.any(|audience| mine.iter().any(|one| **one == *audience))
+        match mine.as_str() {
+            Some(one) => audiences.any(|audience| audience == one),
+            None => audiences.any(|audience| {
+                mine.as_array().is_some_and(|mut many| many.any(|one| one.as_str() == Some(audience)))
+            }),
+        }
     }
 
     /// How long the token lives by its own word, in seconds.
@@ -273,44 +335,38 @@ fn date(value: Option<Value<'_>>, name: &'static str) -> Result<Option<NumericDa
     value.map(|value| NumericDate::from_value(value, name)).transpose()
 }
 
-/// One string counts as a list of one (RFC 7519 §4.1.3).
-fn audience(aud: Option<Value<'_>>) -> Result<Option<Box<[Box<str>]>>, ClaimsError> {
+/// A string or an array of strings (RFC 7519 §4.1.3).
+fn check_audience(aud: Option<Value<'_>>) -> Result<(), ClaimsError> {
     let Some(aud) = aud else {
-        return Ok(None);
+        return Ok(());
     };
-    if let Some(one) = aud.as_str() {
-        return Ok(Some(Box::new([one.into()])));
+    let are_texts = |mut elements: Elements<'_>| elements.all(|element| element.as_str().is_some());
+    if aud.as_str().is_some() || aud.as_array().is_some_and(are_texts) {
+        return Ok(());
     }
-    let wrong_type = ClaimsError::WrongType("aud");
-    let elements = aud.as_array().ok_or(wrong_type)?;
-    let texts: Option<Box<[Box<str>]>> = elements.map(|element| element.as_str().map(Box::from)).collect();
-    texts.map(Some).ok_or(wrong_type)
+    Err(ClaimsError::WrongType("aud"))
 }
 
 /// `scope` is one string with single spaces between (RFC 8693 §4.2); `scp` is an array, for issuers that write it so.
-fn scope(members: &Members<'_>, profile: &Profile) -> Result<ScopeSet, ClaimsError> {
+fn scope(members: &Members<'_>, profile: &Profile) -> Result<Option<Position>, ClaimsError> {
     if let Some(scope) = text(members.scope, "scope")? {
-        if scope.is_empty() {
-            return Ok(ScopeSet::empty());
+        if !scope.is_empty() {
+            ScopeSet::check_list(scope).map_err(|_| ClaimsError::OutOfRange("scope"))?;
         }
-        if scope.split(' ').any(str::is_empty) {
-            return Err(ClaimsError::OutOfRange("scope"));
-        }
-        return ScopeSet::parse(scope).map_err(|_| ClaimsError::OutOfRange("scope"));
+        return Ok(members.scope.map(Value::position));
     }
     let Some(scp) = members.scp.filter(|_| profile.settings.reads_scp) else {
-        return Ok(ScopeSet::empty());
+        return Ok(None);
     };
     let wrong_type = ClaimsError::WrongType("scp");
-    if scp.kind() != Kind::Array {
-        return Err(wrong_type);
-    }
-    let texts: Option<Vec<&str>> = scp.as_array().ok_or(wrong_type)?.map(Value::as_str).collect();
-    let texts = texts.ok_or(wrong_type)?;
-    if texts.iter().any(|text| text.is_empty() || text.contains(' ')) {
+    let elements = scp.as_array().ok_or(wrong_type)?;
+    if elements.len() > limits::SCOPES_MAX {
         return Err(ClaimsError::OutOfRange("scp"));
     }
-    ScopeSet::parse(&texts.join(" ")).map_err(|_| ClaimsError::OutOfRange("scp"))
+    for element in elements {
+        Scope::parse(element.as_str().ok_or(wrong_type)?).map_err(|_| ClaimsError::OutOfRange("scp"))?;
+    }
+    Ok(Some(scp.position()))
 }
 
 /// Where the token stands in the ledger. What it does not say is a number that no event names.

@@ -178,7 +178,7 @@ fn v05_the_access_token_of_rfc_9068_is_one() {
     let token = token_with_header(&format!(r#"{{"typ":"{typ}","alg":"ES256"}}"#), &write(claims));
     let facts = verify(&token, &Keys::new(issuer, &set), &profile.build().unwrap()).unwrap();
     assert_eq!(facts.subject(), Some(text(claims, "sub")));
-    assert_eq!(facts.scope().as_str(), "openid profile reademail");
+    assert!(facts.scopes().eq(["openid", "profile", "reademail"]));
     let refused = verify("e30.e30.e30", &keys(), &tolerant()).err();
     assert_eq!(refused, Some(Rejection::AlgorithmNotAllowed));
     assert_ne!(refused, Some(Rejection::TokenMalformed(JwsError::AlgorithmMissing)));
