@@ -40,7 +40,7 @@ fn v42_bea_05_without_credentials_there_is_no_error() {
 }
 
 #[test]
-fn v42_bea_06_the_table_of_challenges_is_exact() {
+fn v42_bea_06_atp_20_the_table_of_challenges_is_exact() {
     let none = Requirements::none();
     let dpop = Some(Scheme::Dpop);
     let bearer = Some(Scheme::Bearer);

@@ -278,7 +278,7 @@ fn v07_a_token_that_lives_too_long_is_refused() {
 }
 
 #[test]
-fn v11_jwt_04_keys_of_one_issuer_serve_no_other() {
+fn v11_jwt_04_atp_13_keys_of_one_issuer_serve_no_other() {
     let other_issuer = "https://other.example";
     let other = Profile::builder(other_issuer, [AUDIENCE], [Algorithm::Es256]).build().unwrap();
     let token = token_with(&[]);
