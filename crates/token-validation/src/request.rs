@@ -6,7 +6,7 @@ use crate::dpop::ProofError;
 use crate::rejection::Rejection;
 
 /// An authentication scheme that carries access tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
     /// RFC 6750.
     Bearer,
