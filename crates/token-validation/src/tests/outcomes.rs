@@ -106,7 +106,8 @@ fn v46_each_reason_has_a_name_of_its_own_and_one_outcome() {
 #[test]
 fn v45_what_we_do_not_know_is_503_and_nothing_else_is() {
     for (rejection, outcome) in rejections() {
-        assert_eq!(outcome.status() == 503, outcome == Outcome::Unavailable, "{rejection:?}");
+        let is_503 = rejection.outcome().status() == 503;
+        assert_eq!(is_503, outcome == Outcome::Unavailable, "{rejection:?}");
     }
     let statuses: Vec<(u16, Option<&str>)> =
         Outcome::ALL.iter().map(|outcome| (outcome.status(), outcome.error())).collect();
