@@ -66,9 +66,7 @@ impl SigningKey {
         let public_key = key_pair.public_key(algorithm)?;
         let kid = public_key.thumbprint();
         let verifying_key = VerifyingKey::bind(&public_key, algorithm, Some(&kid))?;
-        // Neither name nor thumbprint holds a character that JSON would escape.
-        let header_parts =
-            (format!(r#"{{"alg":"{}","typ":""#, algorithm.name()), format!(r#"","kid":"{kid}"}}"#));
+        let header_parts = header_parts(algorithm, &kid);
         Ok(Self { key_pair, verifying_key, kid: kid.into(), header_parts })
     }
 
@@ -158,6 +156,11 @@ impl SigningKey {
             (KeyPair::Rsa(_), _) => Err(KeyError::Signing),
         }
     }
+}
+
+/// The header before and after the value of `typ`. Neither name nor thumbprint holds a character that JSON would escape.
+pub(crate) fn header_parts(algorithm: Algorithm, kid: &str) -> (String, String) {
+    (format!(r#"{{"alg":"{}","typ":""#, algorithm.name()), format!(r#"","kid":"{kid}"}}"#))
 }
 
 fn check_typ_and_payload(typ: &str, payload: &[u8]) -> Result<(), KeyError> {

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use lydian_jose::{Algorithm, JwkSet, VerifyingKey};
+use lydian_jose::{Algorithm, Header, JwkSet, VerifyingKey};
 
 use crate::coordinates;
+use crate::verify::ACCESS_TOKEN_TYPE;
 
 /// The public keys of one issuer. Keys of several issuers never lie in one set (RFC 8725 §3.8).
 ///
@@ -20,6 +21,8 @@ pub struct Keys {
 pub(crate) struct PublishedKey {
     pub(crate) key: VerifyingKey,
     pub(crate) name: KeyName,
+    /// The header that most tokens of this key have, as it stands there, and what was read from it.
+    usual_header: Option<(Box<[u8]>, Header)>,
 }
 
 /// What a key is recognised by: its thumbprint as a number, and its algorithm.
@@ -42,7 +45,12 @@ impl Keys {
     pub fn new(issuer: &str, set: &JwkSet) -> Self {
         let named = |key: &VerifyingKey| {
             let subject = coordinates::of_key(key.thumbprint());
-            PublishedKey { key: key.clone(), name: KeyName { subject, algorithm: key.algorithm() } }
+            let usual_header = key.usual_header(ACCESS_TOKEN_TYPE).and_then(|text| {
+                let header = Header::read(text.as_bytes()).ok()?;
+                Some((text.into_bytes().into(), header))
+            });
+            let name = KeyName { subject, algorithm: key.algorithm() };
+            PublishedKey { key: key.clone(), name, usual_header }
         };
         Self { issuer: issuer.into(), keys: set.keys().iter().map(named).collect() }
     }
@@ -55,6 +63,12 @@ impl Keys {
     /// Whether this very key is published.
     pub fn has(&self, name: KeyName) -> bool {
         self.keys.iter().any(|published| published.name == name)
+    }
+
+    /// What was read from a header of exactly these bytes, if it is the usual one of a key.
+    pub(crate) fn known_header(&self, text: &[u8]) -> Option<&Header> {
+        let mut known = self.keys.iter().filter_map(|published| published.usual_header.as_ref());
+        known.find(|(usual, _)| **usual == *text).map(|(_, header)| header)
     }
 
     /// The key for a token: the one that it names, or without a name the only one of its algorithm.

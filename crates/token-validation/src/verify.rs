@@ -8,7 +8,7 @@ use crate::profile::Profile;
 use crate::rejection::Rejection;
 
 /// The type of a JWT access token (RFC 9068 §2.1).
-const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+pub(crate) const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 
 /// Verifies a JWT access token against the keys of its issuer. What comes of it can be kept; [`crate::decide`] judges it.
 ///
@@ -25,7 +25,7 @@ pub fn verify(token: &str, keys: &Keys, profile: &Profile) -> Result<Facts, Reje
     if token.len() > profile.settings.token_bytes_max {
         return Err(Rejection::TokenTooLong);
     }
-    let compact = Compact::parse(token).map_err(refuse_jws)?;
+    let compact = Compact::parse_with(token, |text| keys.known_header(text)).map_err(refuse_jws)?;
     let header = compact.header();
     if !profile.algorithms().contains(&header.algorithm()) {
         return Err(Rejection::AlgorithmNotAllowed);

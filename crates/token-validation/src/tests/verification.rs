@@ -324,3 +324,23 @@ fn r_08_claims_that_occur_twice_are_refused() {
     let repeated = Rejection::Claims(ClaimsError::Json(lydian_jose::json::JsonError::MemberRepeated));
     check(&sign(&claims), Some(repeated));
 }
+
+#[test]
+fn v03_a_usual_header_is_one_of_exactly_its_bytes_and_of_its_key() {
+    // The usual header of one key before the payload and signature of another: known, and refused for its signature.
+    let other = SigningKey::generate(Algorithm::Es256).unwrap();
+    let both = keys_of(&[key(Algorithm::Es256), &other]);
+    let others_token = other.sign_compact("at+jwt", claims_with(&[]).as_bytes()).unwrap();
+    let usual = others_token.split('.').next().unwrap();
+    assert_eq!(key(Algorithm::Es256).verifying_key().usual_header("at+jwt").unwrap().len(), usual.len());
+    assert_eq!(verify(&others_token, &both, &profile()).err(), None);
+    let own = token_with(&[]);
+    let (_, rest) = own.split_once('.').unwrap();
+    let wrong = Some(Rejection::TokenMalformed(JwsError::SignatureWrong));
+    assert_eq!(verify(&format!("{usual}.{rest}"), &both, &profile()).err(), wrong);
+    // The type of a header that is not the usual one is looked at as ever.
+    let jwt = key(Algorithm::Es256).sign_compact("JWT", claims_with(&[]).as_bytes()).unwrap();
+    assert_eq!(verify(&jwt, &both, &profile()).err(), Some(Rejection::TypeOther));
+    // A set that does not have the key does not know its header.
+    assert_eq!(verify(&others_token, &keys(), &profile()).err(), Some(Rejection::KeyUnknown));
+}
