@@ -24,4 +24,5 @@ pub mod rounds;
 pub mod rows;
 pub mod schedule;
 pub mod statistics;
+pub mod validation;
 pub mod verification;

@@ -81,7 +81,7 @@ pub struct Cores {
 
 impl Cores {
     /// The cores that this process may use.
-    fn allowed() -> Result<Vec<usize>> {
+    pub(crate) fn allowed() -> Result<Vec<usize>> {
         let set = sched_getaffinity(None).context("read which cores may be used")?;
         Ok((0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect())
     }

@@ -3,6 +3,7 @@
 mod introspection;
 mod issuing;
 mod store;
+mod validation;
 
 use anyhow::Result;
 
@@ -23,7 +24,7 @@ pub struct Entry {
 }
 
 /// All targets that the bench measures, in the order of the report.
-pub const ALL: [Entry; 6] = [
+pub const ALL: [Entry; 8] = [
     Entry {
         id: "P1",
         what: "introspection of live opaque tokens",
@@ -47,6 +48,18 @@ pub const ALL: [Entry; 6] = [
         what: "client_credentials, opaque",
         steps: |rounds| 2 * rounds,
         measure: issuing::opaque,
+    },
+    Entry {
+        id: "P4",
+        what: "local validation of JWTs at first sight",
+        steps: |rounds| validation::ALGORITHMS * rounds,
+        measure: validation::first_sight,
+    },
+    Entry {
+        id: "P5",
+        what: "local validation of tokens seen before",
+        steps: |rounds| rounds,
+        measure: validation::seen_before,
     },
     Entry {
         id: "P7",

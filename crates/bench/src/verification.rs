@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
+    RsaParameters, VerificationAlgorithm,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -46,7 +47,9 @@ impl Verification {
         let algorithm = header["alg"].as_str().unwrap_or_default().to_owned();
         let key = match algorithm.as_str() {
             "ES256" => ec_key(key, &ECDSA_P256_SHA256_FIXED)?,
-            "RS256" => rsa_key(key)?,
+            "EdDSA" => ParsedPublicKey::new(&ED25519, member(key, "x")?).context("parse the Ed25519 key")?,
+            "PS256" => rsa_key(key, &RSA_PSS_2048_8192_SHA256)?,
+            "RS256" => rsa_key(key, &RSA_PKCS1_2048_8192_SHA256)?,
             other => bail!("verification with {other} is not measured"),
         };
         let tokens = jwts.iter().map(|jwt| split(jwt)).collect::<Result<_>>()?;
@@ -74,6 +77,12 @@ impl Verification {
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         })
+    }
+
+    /// Whether the signature of the token with this number is right.
+    pub fn verify_one(&self, number: usize) -> bool {
+        let token = &self.tokens[number];
+        self.key.verify_sig(&token.input, &token.signature).is_ok()
     }
 
     fn verify_for(&self, duration: Duration) -> Result<f64> {
@@ -104,9 +113,9 @@ fn ec_key(key: &Value, algorithm: &'static dyn VerificationAlgorithm) -> Result<
     ParsedPublicKey::new(algorithm, point).context("parse the elliptic curve key")
 }
 
-fn rsa_key(key: &Value) -> Result<ParsedPublicKey> {
+fn rsa_key(key: &Value, parameters: &'static RsaParameters) -> Result<ParsedPublicKey> {
     let components = PublicKeyComponents { n: member(key, "n")?, e: member(key, "e")? };
-    let parsed = components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256);
+    let parsed = components.to_parsed_public_key(parameters);
     parsed.ok().context("parse the RSA key")
 }
 

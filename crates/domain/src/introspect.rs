@@ -13,7 +13,7 @@ use crate::records::{
 };
 
 /// How long the ledger remembers. Tokens that live longer are compared with the rows of their parents each time.
-pub const HORIZON: Duration = Duration::from_secs(24 * 3_600);
+pub const HORIZON: Duration = Duration::from_secs(limits::REVOCATION_HORIZON_SECONDS);
 
 /// Why a token is not active, for people who are entitled to know. The caller sees `{"active":false}` whatever it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

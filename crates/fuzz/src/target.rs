@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::outcome::Outcome;
-use crate::targets::{authentication, factors, files, http, jose, oauth, requests, tokens};
+use crate::targets::{authentication, factors, files, http, jose, oauth, requests, tokens, validation};
 use crate::words::{
     ADDRESSES, CLAIMS, CONFIGURATION, CONTENT_TYPES, FORM, HEADERS, JSON, JWK, JWS, NUMBERS, PATHS, PEM,
     RECORDS, REQUESTS, SCOPES, TOML, URIS,
@@ -70,6 +70,7 @@ macro_rules! target {
 }
 
 const TARGETS: &[Target] = &[
+    target!("access_token", validation::access_token, JWS, 4_096, validation::access_token_seeds),
     target!("apply_document", files::apply_document, TOML, 2_048),
     target!("base64url", oauth::base64url, &["-", "_", "=", "+", "/", "A"], 512),
     target!("basic", oauth::basic, HEADERS, 6_000, oauth::basic_seeds),
@@ -81,10 +82,19 @@ const TARGETS: &[Target] = &[
     target!("configuration", files::configuration, CONFIGURATION, 2_048),
     target!("content_type", http::content_type, CONTENT_TYPES, 256),
     target!("credentials", authentication::credentials, HEADERS, 4_096, oauth::basic_seeds),
+    target!("dpop_proof", validation::dpop_proof, JWS, 4_096, validation::dpop_proof_seeds),
     target!("factor_code", factors::factor_code, NUMBERS, 80),
     target!("form", oauth::form, FORM, 8_192, oauth::form_seeds),
     target!("forwarded", http::forwarded, ADDRESSES, 1_024),
     target!("handle", tokens::handle, &[], 64, tokens::handle_seeds),
+    target!("htu", validation::htu, URIS, 4_200, validation::htu_seeds),
+    target!(
+        "introspection_answer",
+        validation::introspection_answer,
+        CLAIMS,
+        4_096,
+        validation::introspection_answer_seeds
+    ),
     target!("jwk", jose::jwk, JWK, 4_096, jose::jwk_seeds),
     target!("jwk_set", jose::jwk_set, JWK, 16_384, jose::jwk_set_seeds),
     target!("network", http::network, ADDRESSES, 64),
@@ -95,7 +105,21 @@ const TARGETS: &[Target] = &[
     target!("private_key", files::private_key, &[], 4_096, files::private_key_seeds),
     target!("query", http::query, FORM, 2_048),
     target!("request", requests::request, REQUESTS, 8_192, requests::seeds),
+    target!(
+        "request_credentials",
+        validation::request_credentials,
+        HEADERS,
+        17_000,
+        validation::request_credentials_seeds
+    ),
     target!("resource", oauth::resource, URIS, 2_100, oauth::resource_seeds),
+    target!(
+        "resource_metadata",
+        validation::resource_metadata,
+        JSON,
+        4_096,
+        validation::resource_metadata_seeds
+    ),
     target!("route", http::route, PATHS, 256),
     target!("scope", oauth::scope, SCOPES, 10_000, oauth::scope_seeds),
     target!("stored_records", files::stored_records, RECORDS, 4_096, files::stored_record_seeds),

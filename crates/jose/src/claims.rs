@@ -5,17 +5,30 @@ use std::fmt;
 
 use lydian_primitives::Timestamp;
 
-use crate::json::{Json, JsonError, Kind, Members, Value};
+use crate::json::{Json, JsonError, Kind, Members, Position, Value};
 
-/// The claims of a verified token. Only [`crate::Verified::claims`] makes one.
+/// The claims of a verified token, or of an answer that its sender vouches for.
+///
+/// [`crate::Verified::claims`] makes them, and [`Claims::vouched_for`].
 #[derive(Clone)]
 pub struct Claims {
     document: Json,
 }
 
 impl Claims {
-    pub(crate) fn parse(payload: &[u8]) -> Result<Self, ClaimsError> {
-        let document = Json::parse(payload).map_err(ClaimsError::Json)?;
+    /// Reads the members of an answer that came over an authenticated connection, such as one to an introspection (RFC 7662 §2.2).
+    ///
+    /// Never for a token: what a token says counts after its signature was verified, and then [`crate::Verified`] has it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimsError::Json`] and [`ClaimsError::NotAnObject`].
+    pub fn vouched_for(answer: Vec<u8>) -> Result<Self, ClaimsError> {
+        Self::parse(answer)
+    }
+
+    pub(crate) fn parse(payload: Vec<u8>) -> Result<Self, ClaimsError> {
+        let document = Json::from_vec(payload).map_err(ClaimsError::Json)?;
         if document.root().kind() != Kind::Object {
             return Err(ClaimsError::NotAnObject);
         }
@@ -25,6 +38,11 @@ impl Claims {
     /// The claim with this name, whatever its type.
     pub fn value(&self, name: &str) -> Option<Value<'_>> {
         self.document.root().get(name)
+    }
+
+    /// The claim at a position of this very document.
+    pub fn at(&self, position: Position) -> Value<'_> {
+        self.document.at(position)
     }
 
     /// All claims, in the order of the text.
@@ -162,10 +180,28 @@ impl NumericDate {
     /// Exponents beyond this are refused unread; they name nothing within range that a date could be.
     const EXPONENT_MAX: u32 = 400;
 
+    /// The date that a value of a document is, if it is one.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimsError::WrongType`] when it is not a number, [`ClaimsError::OutOfRange`] when it is negative or not
+    /// below 2^53; with this name.
+    pub fn from_value(value: Value<'_>, name: &'static str) -> Result<Self, ClaimsError> {
+        let number = value.as_number_text().ok_or(ClaimsError::WrongType(name))?;
+        Self::from_decimal(number).ok_or(ClaimsError::OutOfRange(name))
+    }
+
+    /// So many digits are always below [`Self::SECONDS_END`].
+    const PLAIN_DIGITS_MAX: usize = 15;
+
     /// Reads a number that follows the grammar of JSON.
     pub(crate) fn from_decimal(text: &str) -> Option<Self> {
         if text.starts_with('-') {
             return None;
+        }
+        // Nearly every date is a few digits: these fit without a look at each step.
+        if text.len() <= Self::PLAIN_DIGITS_MAX && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(Self { seconds: text.parse().ok()?, has_fraction: false });
         }
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let exponent: i32 = exponent.parse().ok()?;

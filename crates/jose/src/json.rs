@@ -54,6 +54,11 @@ impl Json {
         Value { json: self, index: 0 }
     }
 
+    /// The value at a position of this very document; a null for a position of a larger one.
+    pub fn at(&self, position: Position) -> Value<'_> {
+        Value { json: self, index: position.0 as usize }
+    }
+
     fn str_of(&self, node: Node) -> &str {
         let source = if node.escaped { &self.unescaped } else { &self.text };
         source.get(node.start as usize..node.end as usize).unwrap_or_default()
@@ -145,6 +150,12 @@ impl<'a> Value<'a> {
         self.as_object()?.find(|(member, _)| *member == name).map(|(_, value)| value)
     }
 
+    /// Where it stands, for [`Json::at`].
+    pub fn position(self) -> Position {
+        // Documents are limited in length, and so is the number of their values.
+        Position(u32::try_from(self.index).unwrap_or(u32::MAX))
+    }
+
     fn node(self) -> Node {
         self.json.nodes.get(self.index).copied().unwrap_or(Node::NULL)
     }
@@ -155,6 +166,10 @@ impl fmt::Debug for Value<'_> {
         write!(f, "Value({:?})", self.kind())
     }
 }
+
+/// Where a value stands in its document, to find it again without a search. It means nothing in another document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position(u32);
 
 /// Iterates over the members of an object.
 #[derive(Clone, Debug)]

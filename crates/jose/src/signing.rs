@@ -66,9 +66,7 @@ impl SigningKey {
         let public_key = key_pair.public_key(algorithm)?;
         let kid = public_key.thumbprint();
         let verifying_key = VerifyingKey::bind(&public_key, algorithm, Some(&kid))?;
-        // Neither name nor thumbprint holds a character that JSON would escape.
-        let header_parts =
-            (format!(r#"{{"alg":"{}","typ":""#, algorithm.name()), format!(r#"","kid":"{kid}"}}"#));
+        let header_parts = header_parts(algorithm, &kid);
         Ok(Self { key_pair, verifying_key, kid: kid.into(), header_parts })
     }
 
@@ -111,17 +109,22 @@ impl SigningKey {
     /// [`KeyError::TypNotPlain`], [`KeyError::PayloadEmpty`] and [`KeyError::PayloadTooLong`] for what our own
     /// verifier would refuse; [`KeyError::Signing`] when aws-lc-rs fails.
     pub fn sign_compact(&self, typ: &str, payload: &[u8]) -> Result<String, KeyError> {
-        if payload.is_empty() {
-            return Err(KeyError::PayloadEmpty);
-        }
-        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-        if typ.is_empty() || typ.len() > limits::KID_BYTES_MAX || !typ.bytes().all(plain) {
-            return Err(KeyError::TypNotPlain);
-        }
-        if payload.len() > limits::JWT_BYTES_MAX {
-            return Err(KeyError::PayloadTooLong);
-        }
-        let header = [&self.header_parts.0, typ, &self.header_parts.1].concat();
+        check_typ_and_payload(typ, payload)?;
+        self.sign_parts(&[&self.header_parts.0, typ, &self.header_parts.1].concat(), payload)
+    }
+
+    /// Signs `payload` as a compact JWS whose header brings the public key, as proofs of possession do (RFC 9449 §4.2).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::sign_compact`].
+    pub fn sign_compact_with_jwk(&self, typ: &str, payload: &[u8]) -> Result<String, KeyError> {
+        check_typ_and_payload(typ, payload)?;
+        let (name, jwk) = (self.algorithm().name(), self.verifying_key.to_jwk_json());
+        self.sign_parts(&format!(r#"{{"typ":"{typ}","alg":"{name}","jwk":{jwk}}}"#), payload)
+    }
+
+    fn sign_parts(&self, header: &str, payload: &[u8]) -> Result<String, KeyError> {
         let mut text = String::with_capacity((header.len() + payload.len()) * 4 / 3 + 720);
         base64url::encode_into(header.as_bytes(), &mut text);
         text.push('.');
@@ -153,6 +156,25 @@ impl SigningKey {
             (KeyPair::Rsa(_), _) => Err(KeyError::Signing),
         }
     }
+}
+
+/// The header before and after the value of `typ`. Neither name nor thumbprint holds a character that JSON would escape.
+pub(crate) fn header_parts(algorithm: Algorithm, kid: &str) -> (String, String) {
+    (format!(r#"{{"alg":"{}","typ":""#, algorithm.name()), format!(r#"","kid":"{kid}"}}"#))
+}
+
+fn check_typ_and_payload(typ: &str, payload: &[u8]) -> Result<(), KeyError> {
+    if payload.is_empty() {
+        return Err(KeyError::PayloadEmpty);
+    }
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    if typ.is_empty() || typ.len() > limits::KID_BYTES_MAX || !typ.bytes().all(plain) {
+        return Err(KeyError::TypNotPlain);
+    }
+    if payload.len() > limits::JWT_BYTES_MAX {
+        return Err(KeyError::PayloadTooLong);
+    }
+    Ok(())
 }
 
 impl fmt::Debug for SigningKey {

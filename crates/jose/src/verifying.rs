@@ -10,6 +10,7 @@ use crate::algorithm::{Algorithm, KeyType, Mechanism};
 use crate::json::{self, Json, Value};
 use crate::jws::JwsError;
 use crate::key_error::KeyError;
+use crate::signing;
 use crate::weak;
 
 /// The shortest RSA modulus that is accepted, in bits (RFC 7518 §3.3).
@@ -133,6 +134,15 @@ impl VerifyingKey {
     /// Its SHA-256 thumbprint in base64url (RFC 7638 §3).
     pub fn thumbprint(&self) -> &str {
         &self.thumbprint
+    }
+
+    /// The header that [`crate::SigningKey::sign_compact`] writes with this type, as it stands in tokens, when the key is named by its thumbprint.
+    ///
+    /// Who verifies many tokens can read it once ([`crate::Compact::parse_with`]). Other signers write other headers.
+    pub fn usual_header(&self, typ: &str) -> Option<String> {
+        let kid = self.kid().filter(|kid| *kid == self.thumbprint())?;
+        let (before, after) = signing::header_parts(self.algorithm, kid);
+        Some(base64url::encode([&before, typ, &after].concat().as_bytes()))
     }
 
     /// The key as a public JWK with `kid`, `use` and `alg`; a key without `kid` gets its thumbprint for one.

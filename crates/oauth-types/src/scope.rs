@@ -90,6 +90,21 @@ impl ScopeSet {
         Ok(scopes.into_iter().collect())
     }
 
+    /// Whether a text is a list of scopes with single spaces between, without making a set of it (RFC 6749 §3.3).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`]; an empty scope, as two spaces make it, is [`ScopeError::Character`].
+    pub fn check_list(text: &str) -> Result<(), ScopeError> {
+        for (count, scope) in text.split(' ').enumerate() {
+            if count == limits::SCOPES_MAX {
+                return Err(ScopeError::TooMany);
+            }
+            check_one(scope)?;
+        }
+        Ok(())
+    }
+
     /// Reads back what [`Self::as_str`] gave to a store.
     pub fn from_stored(text: &str) -> Self {
         text.split(' ').filter(|scope| !scope.is_empty()).collect()

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod entropy;
 pub mod id;
 pub mod limits;
+pub mod prf;
 pub mod secret;
 pub mod timestamp;
 

@@ -82,6 +82,25 @@ pub const CLIENT_ASSERTION_SECONDS_MAX: u64 = 300;
 /// Clock difference granted to the maker of a client assertion, in seconds.
 pub const CLIENT_ASSERTION_LEEWAY_SECONDS: u64 = 10;
 
+/// For how long the ledger remembers a cut, and a revocation at the most, in seconds. A token that lives longer cannot be judged by
+/// the ledger alone.
+pub const REVOCATION_HORIZON_SECONDS: u64 = 24 * 3_600;
+
+/// Longest DPoP proof that is looked at, in bytes.
+pub const DPOP_PROOF_BYTES_MAX: usize = 8 * 1024;
+/// Longest `jti` of a DPoP proof, in bytes.
+pub const DPOP_JTI_BYTES_MAX: usize = 256;
+/// How old a DPoP proof may be, in seconds.
+pub const DPOP_AGE_SECONDS_MAX: u64 = 60;
+/// How far ahead of now a DPoP proof may be made, in seconds: clocks of clients differ.
+pub const DPOP_AHEAD_SECONDS_MAX: u64 = 10;
+/// For how long a DPoP nonce is given out, in seconds; it is good for as long again.
+pub const DPOP_NONCE_SECONDS: u64 = 60;
+/// Most clock difference that a validator may grant, in seconds.
+pub const LEEWAY_SECONDS_MAX: u64 = 60;
+/// Longest address that a DPoP proof may name, in bytes.
+pub const HTU_BYTES_MAX: usize = 4 * 1024;
+
 /// How far the wall clocks of two nodes may lie apart, in seconds; checked when a node joins.
 pub const NODE_CLOCK_DIFFERENCE_SECONDS: u64 = 2;
 /// How far the forgetting mark may lag behind what was issued last, in seconds: two rounds of housekeeping. When the wall clock goes

@@ -1,10 +1,9 @@
 //! A concurrent map that costs one atomic load while it is empty.
 
-use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap};
 use parking_lot::RwLock;
 
 const SHARDS: usize = 64;
@@ -12,13 +11,13 @@ const SHARDS: usize = 64;
 /// A map split into shards, each behind its own lock, with its size beside it.
 pub(crate) struct Sharded<K, V> {
     entries: AtomicUsize,
-    hasher: RandomState,
-    shards: [RwLock<HashMap<K, V, RandomState>>; SHARDS],
+    hasher: DefaultHashBuilder,
+    shards: [RwLock<HashMap<K, V, DefaultHashBuilder>>; SHARDS],
 }
 
 impl<K: Hash + Eq, V: Copy> Sharded<K, V> {
     pub(crate) fn new() -> Self {
-        let hasher = RandomState::new();
+        let hasher = DefaultHashBuilder::default();
         let shards = std::array::from_fn(|_| RwLock::new(HashMap::with_hasher(hasher.clone())));
         Self { entries: AtomicUsize::new(0), hasher, shards }
     }
@@ -68,7 +67,7 @@ impl<K: Hash + Eq, V: Copy> Sharded<K, V> {
         left
     }
 
-    fn shard(&self, key: &K) -> &RwLock<HashMap<K, V, RandomState>> {
+    fn shard(&self, key: &K) -> &RwLock<HashMap<K, V, DefaultHashBuilder>> {
         // The top bits choose the shard: the map inside uses the lower ones.
         let hash = self.hasher.hash_one(key);
         &self.shards[(hash >> 58) as usize % SHARDS]

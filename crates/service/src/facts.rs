@@ -8,10 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lydian_domain::authentication::Authentication;
 use lydian_domain::{AccessToken, RealmId};
+use lydian_primitives::prf::{Prf, PrfKey};
 use lydian_revocation::Seq;
 use parking_lot::Mutex;
-
-use crate::prf::{Prf, PrfKey};
 
 /// What is known of an access token once its string has been verified.
 #[derive(Debug)]

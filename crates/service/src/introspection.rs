@@ -11,6 +11,7 @@ use lydian_domain::{
 };
 use lydian_jose::{Claims, Compact};
 use lydian_oauth_types::{ScopeSet, TokenTypeHint};
+use lydian_primitives::prf::PrfKey;
 use lydian_primitives::{Timestamp, base64url, limits};
 use lydian_revocation::Seq;
 use lydian_storage::{Parents, StoredRefreshToken, Unavailable};
@@ -18,7 +19,6 @@ use lydian_storage::{Parents, StoredRefreshToken, Unavailable};
 use crate::directory::{ApiState, RealmState};
 use crate::error::ServiceError;
 use crate::facts::{Facts, UserFacts};
-use crate::prf::PrfKey;
 use crate::{Moment, Service};
 
 /// A token that is good now and visible to the caller, with everything that its answer shows.

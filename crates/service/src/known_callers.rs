@@ -6,10 +6,10 @@
 
 use lydian_domain::authenticate::AuthenticatedClient;
 use lydian_primitives::Entropy;
+use lydian_primitives::prf::{Prf, PrfKey};
 use parking_lot::RwLock;
 
 use crate::directory::RealmState;
-use crate::prf::{Prf, PrfKey};
 
 /// How many headers are remembered; a new one takes the place of another with the same slot.
 const SLOTS: usize = 1_024;

@@ -30,7 +30,6 @@ pub mod mail;
 pub mod node;
 pub mod password_rules;
 pub mod passwords;
-pub mod prf;
 pub mod revocation;
 pub mod scopes;
 pub mod sequences;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::{ArcSwap, Guard};
 use lydian_domain::introspect::HORIZON;
 use lydian_domain::secrets::WrappingKey;
+use lydian_primitives::prf::Prf;
 use lydian_primitives::{Clock, Entropy, Mint, Timestamp};
 use lydian_revocation::{Ledger, LogPosition, LogRow, Seq};
 use lydian_storage::{LogObserver, Record, Storage, Unavailable};
@@ -15,7 +16,6 @@ use crate::directory::{Directory, DirectoryEnvironment};
 use crate::facts::FactCache;
 use crate::forgetting;
 use crate::install;
-use crate::prf::Prf;
 use crate::settings::Settings;
 
 /// Rows of the log that one read brings at start.

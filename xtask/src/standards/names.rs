@@ -2,6 +2,8 @@
 
 /// The ids that a name carries, as the list writes them, for families with these prefixes.
 ///
+/// Ids of the families `V` and `W` have no dash and no leading zero: `v07_..` carries V7.
+///
 /// `jwk_04_jws_14_rsa_numbers_..` carries JWK-04 and JWS-14; `w17_..` carries W17. Numbers of three and more digits are no
 /// items: `rs_256` and `rfc_7662` carry nothing.
 pub(super) fn ids_in(name: &str, prefixes: &[String]) -> Vec<String> {
@@ -13,9 +15,9 @@ pub(super) fn ids_in(name: &str, prefixes: &[String]) -> Vec<String> {
                 continue;
             };
             let next = parts.get(position + 1).copied().unwrap_or_default();
-            if is_number(rest) && prefix == "W" {
+            if is_number(rest) && is_undashed(prefix) {
                 ids.push(format!("{prefix}{}", rest.trim_start_matches('0')));
-            } else if rest.is_empty() && is_number(next) && prefix == "W" {
+            } else if rest.is_empty() && is_number(next) && is_undashed(prefix) {
                 ids.push(format!("{prefix}{}", next.trim_start_matches('0')));
             } else if rest.is_empty() && is_number(next) {
                 ids.push(format!("{prefix}-{next}"));
@@ -23,6 +25,10 @@ pub(super) fn ids_in(name: &str, prefixes: &[String]) -> Vec<String> {
         }
     }
     ids
+}
+
+fn is_undashed(prefix: &str) -> bool {
+    matches!(prefix, "V" | "W")
 }
 
 fn is_number(text: &str) -> bool {
@@ -40,7 +46,7 @@ mod tests {
 
     #[track_caller]
     fn check(name: &str, expected: &[&str]) {
-        let prefixes = ["R", "INT", "JWK", "JWS", "W"].map(ToOwned::to_owned);
+        let prefixes = ["R", "INT", "JWK", "JWS", "V", "W"].map(ToOwned::to_owned);
         assert_eq!(ids_in(name, &prefixes), expected, "{name}");
     }
 
@@ -50,6 +56,7 @@ mod tests {
         check("jwk_04_jws_14_rsa_numbers_are_minimal", &["JWK-04", "JWS-14"]);
         check("an_empty_token_w17", &["W17"]);
         check("w_01_a_live_token", &["W1"]);
+        check("v07_v22_an_answer", &["V7", "V22"]);
         check("r_07_jws_18_unsigned", &["R-07", "JWS-18"]);
     }
 

@@ -102,6 +102,7 @@ const WITHIN_A_LAYER: &[(&str, &str)] = &[
     ("lydian-oauth-types", "lydian-jose"),
     ("lydian-oauth-types", "lydian-primitives"),
     ("lydian-domain", "lydian-revocation"),
+    ("lydian-token-validation", "lydian-revocation"),
     ("lydian-campaign", "lydian-fuzz"),
     ("lydian-campaign", "lydian-model"),
 ];

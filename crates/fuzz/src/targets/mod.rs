@@ -10,6 +10,7 @@ pub(crate) mod oauth;
 pub(crate) mod requests;
 pub(crate) mod same_json;
 pub(crate) mod tokens;
+pub(crate) mod validation;
 
 /// The input as text, for parsers that take text; what is no UTF-8 never reaches them.
 fn text_of(input: &[u8]) -> Option<&str> {

@@ -135,10 +135,13 @@ impl Reader<'_> {
             let repeated = names.windows(2).any(|pair| pair.first() == pair.last());
             return if repeated { Err(JsonError::MemberRepeated) } else { Ok(()) };
         }
-        let mut names = [""; PAIRWISE_MEMBERS_MAX];
+        // Length, first and last byte tell most names apart without a look at the rest.
+        let mut names = [(0, ""); PAIRWISE_MEMBERS_MAX];
         let mut index = first;
         for position in 0..count {
             let name = self.name_at(index);
+            let ends = [name.as_bytes().first(), name.as_bytes().last()].map(|end| end.copied().unwrap_or(0));
+            let name = (name.len() << 16 | usize::from(u16::from_le_bytes(ends)), name);
             let (seen, rest) = names.split_at_mut(position);
             if seen.contains(&name) {
                 return Err(JsonError::MemberRepeated);
@@ -210,6 +213,7 @@ impl Reader<'_> {
     fn string(&mut self) -> Result<(), JsonError> {
         self.at += 1;
         let start = self.at;
+        self.skip_plain();
         loop {
             match self.peek()? {
                 b'"' => {
@@ -221,6 +225,19 @@ impl Reader<'_> {
                 0x00..=0x1f => return Err(JsonError::ControlCharacter),
                 _ => self.at += 1,
             }
+        }
+    }
+
+    /// Passes over bytes that stand for themselves in a string, eight at a time, up to the last few of the document.
+    fn skip_plain(&mut self) {
+        let (chunks, _) = self.bytes.get(self.at..).unwrap_or_default().as_chunks::<8>();
+        for chunk in chunks {
+            let special = special_bytes(u64::from_le_bytes(*chunk));
+            if special != 0 {
+                self.at += special.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += 8;
         }
     }
 
@@ -323,6 +340,16 @@ impl Reader<'_> {
     fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
         if self.take()? == byte { Ok(()) } else { Err(JsonError::UnexpectedByte) }
     }
+}
+
+/// Marks with its top bit the first of eight bytes that is a quote, a backslash or a control character; zero when none is.
+///
+/// A subtraction borrows from the byte above only where a byte below was marked, so that the lowest mark is always right.
+fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const TOPS: u64 = u64::from_le_bytes([0x80; 8]);
+    let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word & TOPS;
+    below(word, 0x20) | below(word ^ (ONES * u64::from(b'"')), 1) | below(word ^ (ONES * u64::from(b'\\')), 1)
 }
 
 /// Positions fit because the length of a document is limited.

@@ -13,6 +13,21 @@ use super::support::*;
 use crate::{Algorithm, Compact, KeyError, KeyType, SigningKey, VerifyingKey};
 
 #[test]
+fn jws_09_a_signature_may_bring_its_key_which_counts_only_for_who_asks_for_it() {
+    for algorithm in [Algorithm::Es256, Algorithm::EdDsa] {
+        let key = SigningKey::generate(algorithm).unwrap();
+        let proof = key.sign_compact_with_jwk("dpop+jwt", b"{}").unwrap();
+        let compact = crate::Compact::parse(&proof).unwrap();
+        let jwk = compact.header().member("jwk").unwrap();
+        let brought = crate::VerifyingKey::from_jwk_value_for(jwk, algorithm).unwrap();
+        assert_eq!(brought.thumbprint(), key.kid());
+        assert!(compact.verify(&brought).is_ok());
+        assert_eq!(key.sign_compact_with_jwk("a\"b", b"{}").err(), Some(KeyError::TypNotPlain));
+        assert_eq!(key.sign_compact_with_jwk("a", b"").err(), Some(KeyError::PayloadEmpty));
+    }
+}
+
+#[test]
 fn jwt_07_what_we_sign_has_the_three_header_members_and_verifies() {
     for algorithm in Algorithm::ALL {
         let key = key(algorithm);

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn s25_the_addresses_of_one_v6_network_count_together() {
+    fn s25_the_addresses_of_one_ipv6_network_count_together() {
         assert_eq!(source("2001:db8:0:1::1"), source("2001:db8:0:1:ffff::2"));
         assert_ne!(source("2001:db8:0:1::1"), source("2001:db8:0:2::1"));
         assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));

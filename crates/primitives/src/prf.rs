@@ -1,7 +1,10 @@
 //! A keyed pseudo-random function by which this process recognises strings that it has verified before.
 
+use std::fmt;
+
 use highway::{HighwayHash, HighwayHasher, Key};
-use lydian_primitives::Entropy;
+
+use crate::entropy::Entropy;
 
 /// 128 bits of HighwayHash under a key drawn at each start: nobody can search for two strings with one value.
 #[derive(Clone)]
@@ -30,6 +33,12 @@ impl Prf {
     }
 }
 
+impl fmt::Debug for Prf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prf(..)")
+    }
+}
+
 impl PrfKey {
     /// Its first word.
     pub fn low(self) -> u64 {
@@ -44,7 +53,7 @@ impl PrfKey {
 
 #[cfg(test)]
 mod tests {
-    use lydian_primitives::SystemEntropy;
+    use crate::entropy::SystemEntropy;
 
     use super::*;
 

@@ -1,0 +1,15 @@
+mod challenges;
+mod decisions;
+mod fact_cache;
+mod htu;
+mod introspection;
+mod metadata;
+mod mutated;
+mod outcomes;
+mod profiles;
+mod proofs;
+mod requests;
+mod revocations;
+mod support;
+mod vectors;
+mod verification;
