@@ -119,6 +119,17 @@ impl Chromium {
         !self.driver.find_all(Locator::Id(id)).await.unwrap().is_empty()
     }
 
+    /// Waits until the page has no element with this id any more.
+    pub(crate) async fn gone(&self, id: &str) {
+        let waiting = async {
+            // There is no event for it: the driver can only be asked.
+            while self.has(id).await {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "{id} does not go away");
+    }
+
     /// The element, once it is there.
     pub(crate) async fn element(&self, wanted: Locator<'_>) -> Element {
         match self.driver.wait().at_most(PATIENCE).every(LOOK_EVERY).for_element(wanted).await {
@@ -177,6 +188,16 @@ impl Chromium {
         let command = Vendor("goog/cdp/execute", json!({ "cmd": name, "params": parameters }));
         let answer = self.driver.issue_cmd(command).await;
         answer.unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Gives the browser a device that keeps passkeys, with a person before it who always agrees.
+    pub(crate) async fn add_authenticator(&self) {
+        self.command("WebAuthn.enable", json!({})).await;
+        let options = json!({
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
+            "hasUserVerification": true, "isUserVerified": true, "automaticPresenceSimulation": true,
+        });
+        self.command("WebAuthn.addVirtualAuthenticator", json!({ "options": options })).await;
     }
 
     /// Looks at the page as it is, in light and in dark, on a large screen and on a phone: nothing is wider than the phone, the rules

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use fantoccini::Locator;
 use fantoccini::key::Key;
+use lydian_domain::factors::totp;
+use lydian_primitives::{Clock as _, SystemClock};
+use lydian_test_kit::mail_server::{MailServer, Way};
 use serde_json::Value;
 
 use crate::driver::{Chromium, Preferences};
@@ -26,13 +29,28 @@ grant_types = ["urn:ietf:params:oauth:grant-type:device_code"]
 issuer_scopes = ["openid", "profile"]
 "#;
 
+/// The code that an authenticator app shows for a key, so many steps of 30 seconds later.
+fn app_code(shown: &str, steps: u64) -> String {
+    let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let digits = shown.chars().filter(|character| *character != ' ');
+    let bits: String = digits.map(|digit| format!("{:05b}", letters.find(digit).unwrap())).collect();
+    let byte = |bits: &[u8]| u8::from_str_radix(std::str::from_utf8(bits).unwrap(), 2).unwrap();
+    let key: Vec<u8> = bits.as_bytes().chunks_exact(8).map(byte).collect();
+    format!("{:06}", totp::code_at(&key, totp::step_of(SystemClock.now()) + steps))
+}
+
 /// `lydian login`, which waits for the browser.
 struct Login(Server);
 
 impl Demo {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with variables of the environment.
+    fn start_with(environment: &[(&str, &str)]) -> Self {
         let place = Place::new();
-        let server = place.serve(&["--demo"]);
+        let server = place.serve_with(&["--demo"], environment);
         let names = server.demo();
         Self { place, server, names }
     }
@@ -157,6 +175,7 @@ async fn without_scripts_a_person_signs_in_agrees_and_logs_out() {
 
     browser.open(&demo.url("/oauth2/account")).await;
     browser.press("log-out").await;
+    browser.gone("log-out").await;
     assert_eq!(demo.introspect(access)["active"], false);
     browser.stop().await;
 }
@@ -228,6 +247,7 @@ async fn a_session_that_ends_kills_what_was_granted_in_it() {
     assert_eq!(demo.introspect(access)["active"], true);
     browser.open(&demo.url("/oauth2/logout")).await;
     browser.press("log-out").await;
+    browser.gone("log-out").await;
     browser.look("logged-out").await;
     assert_eq!(demo.introspect(access)["active"], false);
     browser.open(&demo.url("/oauth2/account")).await;
@@ -300,5 +320,123 @@ async fn the_pages_speak_german_to_a_german_browser() {
     assert_eq!(html.attr("lang").await.unwrap().as_deref(), Some("de"));
     assert_eq!(browser.id("sign-in").await.text().await.unwrap(), "Anmelden");
     browser.look("sign-in-german").await;
+    browser.stop().await;
+}
+
+#[tokio::test]
+async fn an_authenticator_app_is_added_and_asked_for_and_a_recovery_code_stands_in_for_it() {
+    let demo = Demo::start();
+    let browser = demo.browser(Preferences { without_scripts: true, ..Preferences::default() }).await;
+    browser.open(&demo.url("/oauth2/account")).await;
+    demo.sign_in(&browser).await;
+    browser.press("add-authenticator").await;
+    let key = browser.id("secret").await.text().await.unwrap();
+    browser.look("authenticator-enrolment").await;
+    browser.fill("code", &app_code(&key, 0)).await;
+    browser.press("verify").await;
+    let codes = browser.id("codes").await.text().await.unwrap();
+    browser.look("recovery-codes").await;
+    browser.press("codes-kept").await;
+    browser.id("factors").await;
+    browser.look("account-with-authenticator").await;
+    browser.press("log-out").await;
+    browser.gone("log-out").await;
+
+    let (login, address) = demo.login(&[]);
+    browser.open(&address).await;
+    demo.sign_in(&browser).await;
+    browser.id("code").await;
+    browser.look("authenticator-code").await;
+    browser.fill("code", "000000").await;
+    browser.press("verify").await;
+    browser.id("problem").await;
+    browser.look("authenticator-code-wrong").await;
+    // The code of this step was used when the app was added.
+    browser.fill("code", &app_code(&key, 1)).await;
+    browser.press("verify").await;
+    browser.press("allow").await;
+    let tokens = login.tokens();
+    let answer = demo.introspect(tokens["access_token"].as_str().unwrap());
+    assert_eq!(answer["active"], true);
+    assert!(answer["amr"].to_string().contains("otp"), "{answer}");
+
+    browser.open(&demo.url("/oauth2/account")).await;
+    browser.press("log-out").await;
+    browser.gone("log-out").await;
+    browser.open(&demo.url("/oauth2/account")).await;
+    demo.sign_in(&browser).await;
+    browser.press("use-recovery-code").await;
+    browser.look("recovery-code").await;
+    browser.fill("recovery_code", codes.lines().next().unwrap()).await;
+    browser.press("check-recovery-code").await;
+    browser.id("factors").await;
+    browser.stop().await;
+}
+
+#[tokio::test]
+async fn a_passkey_is_added_and_signs_in_by_itself() {
+    let demo = Demo::start();
+    let browser = demo.browser(Preferences::default()).await;
+    browser.add_authenticator().await;
+    browser.open(&demo.url("/oauth2/account")).await;
+    demo.sign_in(&browser).await;
+    browser.press("add-passkey").await;
+    browser.look("passkey-enrolment").await;
+    browser.fill("name", "Laptop in the study").await;
+    browser.press("passkey").await;
+    browser.id("codes").await;
+    browser.press("codes-kept").await;
+    browser.id("factors").await;
+    assert!(browser.text().await.contains("Laptop in the study"));
+    browser.look("account-with-passkey").await;
+    browser.press("log-out").await;
+    browser.gone("log-out").await;
+
+    let (login, address) = demo.login(&[]);
+    browser.open(&address).await;
+    browser.look("sign-in-with-passkey").await;
+    browser.press("passkey").await;
+    browser.press("allow").await;
+    let tokens = login.tokens();
+    let answer = demo.introspect(tokens["access_token"].as_str().unwrap());
+    assert_eq!(answer["active"], true);
+    assert_eq!(answer["username"], demo.name());
+    browser.stop().await;
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_replaced_by_a_link_from_mail() {
+    let mail = MailServer::start(Way::Plain);
+    let port = mail.port.to_string();
+    let environment = [
+        ("LYDIAN_MAIL_HOST", "127.0.0.1"),
+        ("LYDIAN_MAIL_PORT", port.as_str()),
+        ("LYDIAN_MAIL_FROM", "no-reply@example.com"),
+        ("LYDIAN_MAIL_TLS", "insecure_plain"),
+    ];
+    let demo = Demo::start_with(&environment);
+    let browser = demo.browser(Preferences::default()).await;
+    browser.open(&demo.url("/oauth2/account")).await;
+    browser.press("forgot-password").await;
+    browser.look("forgotten-password").await;
+    browser.fill("email", demo.name()).await;
+    browser.press("send-link").await;
+    browser.gone("send-link").await;
+    browser.look("forgotten-password-sent").await;
+    let link = mail.next_mail().link("https://");
+    browser.open(&link).await;
+    browser.look("new-password").await;
+    let password = "tulips under seven bridges";
+    browser.fill("new_password", password).await;
+    browser.fill("repeat_password", password).await;
+    browser.press("save-password").await;
+    browser.gone("save-password").await;
+    browser.look("new-password-saved").await;
+
+    browser.open(&demo.url("/oauth2/account")).await;
+    browser.fill("username", demo.name()).await;
+    browser.fill("password", password).await;
+    browser.press("sign-in").await;
+    browser.id("sessions").await;
     browser.stop().await;
 }
