@@ -147,6 +147,7 @@ pub fn introspection<'a>(endpoint: &'a Endpoint, authorization: &'a str, form: &
         path: "/oauth2/introspect",
         host: endpoint.authority(),
         authorization: Some(authorization),
+        cookie: None,
         form: Some(form),
     }
 }

@@ -83,6 +83,7 @@ impl Peer {
             path: "/token",
             host: self.endpoint.authority(),
             authorization: Some(&self.authorization),
+            cookie: None,
             form: Some("grant_type=client_credentials&scope=read+write"),
         }
     }

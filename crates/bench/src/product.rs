@@ -65,6 +65,8 @@ pub struct Demo {
     pub opaque_api: Api,
     /// The API whose tokens are JWTs.
     pub jwt_api: Api,
+    /// Name and password of the user.
+    pub person: (String, String),
     /// The certificate of the server.
     pub certificate: Option<PathBuf>,
 }
@@ -89,6 +91,7 @@ impl Demo {
             application: credentials("APP")?,
             opaque_api: api("API")?,
             jwt_api: api("JWT_API")?,
+            person: (value("USER_NAME")?, value("USER_PASSWORD")?),
             certificate: variables.get("LYDIAN_CA").map(PathBuf::from),
         })
     }
@@ -180,6 +183,7 @@ impl Product {
             path: "/oauth2/token",
             host: self.endpoint.authority(),
             authorization: Some(&self.demo.application.authorization),
+            cookie: None,
             form: Some(&form),
         };
         mint(&self.endpoint, &request, count, connections)
@@ -192,6 +196,7 @@ impl Product {
             path: "/oauth2/introspect",
             host: self.endpoint.authority(),
             authorization: Some(&api.credentials.authorization),
+            cookie: None,
             form: None,
         };
         introspections(&request, tokens)
@@ -204,7 +209,7 @@ impl Product {
     /// The answer is another one, or not JSON.
     pub fn document(&self, path: &str) -> Result<serde_json::Value> {
         let host = self.endpoint.authority();
-        let request = Request { method: "GET", path, host, authorization: None, form: None };
+        let request = Request { method: "GET", path, host, authorization: None, cookie: None, form: None };
         fetch(&self.endpoint, &request)?.ok().with_context(|| format!("GET {path}"))?.json()
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// One request: everything between the connection and the server's answer (RFC 9112 §3).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
     /// The method, `GET` or `POST`.
     pub method: &'a str,
@@ -13,6 +13,8 @@ pub struct Request<'a> {
     pub host: &'a str,
     /// The value of `Authorization`, if the request carries credentials (RFC 9110 §11.6.2).
     pub authorization: Option<&'a str>,
+    /// The value of `Cookie`, as a browser sends it (RFC 6265 §5.4).
+    pub cookie: Option<&'a str>,
     /// The form, sent as `application/x-www-form-urlencoded`; absent for `GET`.
     pub form: Option<&'a str>,
 }
@@ -31,6 +33,9 @@ impl Request<'_> {
         line(&["Accept: application/json"]);
         if let Some(authorization) = self.authorization {
             line(&["Authorization: ", authorization]);
+        }
+        if let Some(cookie) = self.cookie {
+            line(&["Cookie: ", cookie]);
         }
         if let Some(form) = self.form {
             line(&["Content-Type: application/x-www-form-urlencoded"]);
@@ -142,6 +147,7 @@ mod tests {
                 path: "/oauth2/introspect",
                 host: "localhost",
                 authorization: Some("Basic eDp5"),
+                cookie: None,
                 form: Some(&form),
             });
         }
@@ -154,7 +160,8 @@ mod tests {
              Authorization: Basic eDp5\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\n\
              token=0";
         assert_eq!(String::from_utf8_lossy(numbered(1).at(0)), expected);
-        let get = Request { method: "GET", path: "/x", host: "h", authorization: None, form: None };
+        let get =
+            Request { method: "GET", path: "/x", host: "h", authorization: None, cookie: None, form: None };
         assert_eq!(
             Requests::one(&get).at(7),
             b"GET /x HTTP/1.1\r\nHost: h\r\nAccept: application/json\r\n\r\n"

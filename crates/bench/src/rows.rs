@@ -2,6 +2,7 @@
 
 mod introspection;
 mod issuing;
+mod people;
 mod store;
 mod validation;
 
@@ -24,7 +25,7 @@ pub struct Entry {
 }
 
 /// All targets that the bench measures, in the order of the report.
-pub const ALL: [Entry; 8] = [
+pub const ALL: [Entry; 9] = [
     Entry {
         id: "P1",
         what: "introspection of live opaque tokens",
@@ -48,6 +49,12 @@ pub const ALL: [Entry; 8] = [
         what: "client_credentials, opaque",
         steps: |rounds| 2 * rounds,
         measure: issuing::opaque,
+    },
+    Entry {
+        id: "P3r",
+        what: "tokens for people: refresh, and sign-in without its password",
+        steps: |rounds| 2 * rounds,
+        measure: people::tokens_for_people,
     },
     Entry {
         id: "P4",

@@ -99,6 +99,7 @@ fn request(endpoint: &Endpoint) -> Request<'_> {
         path: "/oauth2/introspect",
         host: endpoint.authority(),
         authorization: None,
+        cookie: None,
         form: Some("token=x"),
     }
 }

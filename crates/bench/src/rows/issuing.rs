@@ -20,6 +20,7 @@ pub(super) fn opaque(bench: &Bench, progress: &Progress) -> Result<Vec<Row>> {
         path: "/oauth2/token",
         host: product.endpoint().authority(),
         authorization: Some(&product.demo().application.authorization),
+        cookie: None,
         form: Some(&form),
     };
     let floor = bench.start_floor("durable floor", &product, &request, true)?;
