@@ -286,7 +286,7 @@ mod tests {
     const DEMO: &str = "# comment\nexport LYDIAN_URL='https://localhost:9443'\nLYDIAN_CA=\"/x y/cert.pem\"\n\
          APP_CLIENT_ID=app\nAPP_CLIENT_SECRET=secret=with=signs\nAPI_CLIENT_ID='api'\nAPI_CLIENT_SECRET='b'\n\
          API_AUDIENCE='https://api.example'\nJWT_API_CLIENT_ID=jwt\nJWT_API_CLIENT_SECRET=c\n\
-         JWT_API_AUDIENCE=https://jwt.example\n";
+         JWT_API_AUDIENCE=https://jwt.example\nUSER_NAME='alice'\nUSER_PASSWORD='p q'\n";
 
     #[test]
     fn the_shell_variables_of_the_demo_are_read() {
@@ -295,6 +295,7 @@ mod tests {
         assert_eq!(demo.opaque_api.audience, "https://api.example");
         assert_eq!(demo.opaque_api.credentials.client_id, "api");
         assert_eq!(demo.jwt_api.audience, "https://jwt.example");
+        assert_eq!(demo.person, ("alice".to_owned(), "p q".to_owned()));
         assert_eq!(demo.certificate, Some(PathBuf::from("/x y/cert.pem")));
     }
 

@@ -64,7 +64,7 @@ fn tokens_of_web(place: &Place, server: &Server, more: &[&str]) -> Value {
     let back = sign_in(place, server, &waiting.address);
     let (status, page) = Browser::new(place, server).visit(&back);
     assert_eq!(status, 200, "{page}");
-    assert!(page.contains("the terminal has the tokens"), "{page}");
+    assert!(page.contains("You are signed in"), "{page}");
     serde_json::from_str(&waiting.finish().ok().stdout).unwrap()
 }
 
@@ -155,7 +155,7 @@ fn who_denies_gets_no_tokens_and_the_terminal_says_so() {
     let back = browser.submit(&page, &[], "deny").elsewhere();
     let (status, page) = browser.visit(&back);
     assert_eq!(status, 400);
-    assert!(page.contains("the terminal says why"), "{page}");
+    assert!(page.contains("You are not signed in"), "{page}");
     let finished = waiting.finish().refused(&["access was denied in the browser (access_denied)"]);
     assert_eq!(finished.stdout, "");
 }
