@@ -73,7 +73,9 @@ impl Service {
     pub async fn kill(&self, revocation: Revocation, moment: &Moment) -> Result<(), ServiceError> {
         let write = match revocation {
             Revocation::Grant(grant) => Write::Cut { kind: CutKind::Grant, subject: grant.as_number() },
-            Revocation::Token { id, expires_at } => Write::RevokeToken { token: id, expires_at },
+            Revocation::Token { id, expires_at, reach } => {
+                Write::RevokeToken { token: id, expires_at, reach }
+            }
         };
         let change = Change { preconditions: Vec::new(), writes: vec![write], at: moment.now };
         self.storage.apply(change).await?;
