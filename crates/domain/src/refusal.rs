@@ -23,6 +23,8 @@ pub enum Refusal {
     BearerScopeMissing,
     /// The request body does not have the type of a form.
     BodyNotForm,
+    /// The body is not typed as JSON.
+    BodyNotJson,
     /// The parameter `claims` is no JSON object of the right form (OpenID Connect Core §5.5).
     ClaimsMalformed,
     /// The client assertion is malformed, unsigned, expired, for somebody else, or lives too long (RFC 7523 §3).
@@ -77,6 +79,10 @@ pub enum Refusal {
     DevicePending,
     /// The device asks more often than it may (RFC 8628 §3.5).
     DeviceTooFast,
+    /// The credentials are not those of an API that is enabled.
+    FeedForApisOnly,
+    /// A position in the revocation feed is no position, or none of this log.
+    FeedPositionMalformed,
     /// A page was left open for too long.
     FlowExpired,
     /// What a page sent back was made for another browser, or altered.
@@ -89,6 +95,8 @@ pub enum Refusal {
     GrantTypeNotAllowed,
     /// The grant type is not offered (RFC 6749 §5.2).
     GrantTypeUnsupported,
+    /// The request for a lease is no JSON object of the right form.
+    LeaseRequestMalformed,
     /// A sign-in is needed, and the client forbade to ask (OpenID Connect Core §3.1.2.6).
     LoginRequired,
     /// The parameter `max_age` is no number of seconds (OpenID Connect Core §3.1.2.1).
@@ -163,7 +171,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant.
-    pub const ALL: [Self; 76] = [
+    pub const ALL: [Self; 80] = [
         Self::AccessDenied,
         Self::AuthenticationMethodsMixed,
         Self::AuthenticationSchemeUnknown,
@@ -172,6 +180,7 @@ impl Refusal {
         Self::BearerMalformed,
         Self::BearerScopeMissing,
         Self::BodyNotForm,
+        Self::BodyNotJson,
         Self::ClaimsMalformed,
         Self::ClientAssertionInvalid,
         Self::ClientAssertionReplayed,
@@ -199,12 +208,15 @@ impl Refusal {
         Self::DeviceCodeMissing,
         Self::DevicePending,
         Self::DeviceTooFast,
+        Self::FeedForApisOnly,
+        Self::FeedPositionMalformed,
         Self::FlowExpired,
         Self::FlowInvalid,
         Self::FormMalformed,
         Self::GrantTypeMissing,
         Self::GrantTypeNotAllowed,
         Self::GrantTypeUnsupported,
+        Self::LeaseRequestMalformed,
         Self::LoginRequired,
         Self::MaxAgeMalformed,
         Self::NonceTooLong,
@@ -275,16 +287,19 @@ impl Refusal {
             | Self::TokenOfAnotherClient => ErrorCode::InvalidGrant,
             Self::AuthenticationMethodsMixed
             | Self::BodyNotForm
+            | Self::BodyNotJson
             | Self::ClaimsMalformed
             | Self::CodeChallengeMalformed
             | Self::CodeChallengeMethodUnsupported
             | Self::CodeChallengeMissing
             | Self::CodeMissing
             | Self::DeviceCodeMissing
+            | Self::FeedPositionMalformed
             | Self::FlowExpired
             | Self::FlowInvalid
             | Self::FormMalformed
             | Self::GrantTypeMissing
+            | Self::LeaseRequestMalformed
             | Self::MaxAgeMalformed
             | Self::NonceTooLong
             | Self::ParameterInQuery
@@ -314,7 +329,7 @@ impl Refusal {
             Self::RequestObjectUnsupported => ErrorCode::RequestNotSupported,
             Self::RequestUriUnsupported => ErrorCode::RequestUriNotSupported,
             Self::DeviceTooFast => ErrorCode::SlowDown,
-            Self::GrantTypeNotAllowed => ErrorCode::UnauthorizedClient,
+            Self::FeedForApisOnly | Self::GrantTypeNotAllowed => ErrorCode::UnauthorizedClient,
             Self::GrantTypeUnsupported => ErrorCode::UnsupportedGrantType,
             Self::ResponseTypeUnsupported => ErrorCode::UnsupportedResponseType,
         }
@@ -339,6 +354,7 @@ impl Refusal {
             Self::BearerInactive | Self::BearerMalformed => "the access token is not valid",
             Self::BearerScopeMissing => "the access token lacks the scope introspect",
             Self::BodyNotForm => "the body must have the type application/x-www-form-urlencoded",
+            Self::BodyNotJson => "the body must have the type application/json",
             Self::ClaimsMalformed => "the parameter claims is malformed",
             Self::CodeChallengeMalformed => "the code_challenge must be 43 characters of base64url",
             Self::CodeChallengeMethodUnsupported => "the code_challenge_method must be S256",
@@ -358,12 +374,15 @@ impl Refusal {
             Self::DeviceCodeMissing => "the parameter device_code is missing",
             Self::DevicePending => "the person has not decided yet",
             Self::DeviceTooFast => "the device asks too often: wait longer",
+            Self::FeedForApisOnly => "these are not the credentials of an API that is enabled",
+            Self::FeedPositionMalformed => "the position in the feed must be a known number or epoch:number",
             Self::FlowExpired => "the request is too old: begin again",
             Self::FlowInvalid => "the request does not belong to this browser: begin again",
             Self::FormMalformed => "the body is not valid form encoding of UTF-8",
             Self::GrantTypeMissing => "the parameter grant_type is missing",
             Self::GrantTypeNotAllowed => "the client may not use this grant type",
             Self::GrantTypeUnsupported => "the grant type is not offered",
+            Self::LeaseRequestMalformed => "the lease request is malformed",
             Self::LoginRequired => "the person has to sign in first",
             Self::MaxAgeMalformed => "the parameter max_age is a number of seconds",
             Self::NonceTooLong => "the parameter nonce is too long",

@@ -20,6 +20,14 @@ pub enum Endpoint {
     Device,
     /// RFC 8628 §3.1.
     DeviceAuthorize,
+    /// A validator asks for a lease.
+    FeedLease,
+    /// Which validators have applied what.
+    FeedPropagation,
+    /// What a validator begins with.
+    FeedSnapshot,
+    /// Revocations as they happen.
+    FeedStream,
     /// RFC 7662.
     Introspect,
     /// RFC 7517 §5.
@@ -42,7 +50,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Account,
         Self::Asset,
         Self::Authorize,
@@ -50,6 +58,10 @@ impl Endpoint {
         Self::Continue,
         Self::Device,
         Self::DeviceAuthorize,
+        Self::FeedLease,
+        Self::FeedPropagation,
+        Self::FeedSnapshot,
+        Self::FeedStream,
         Self::Introspect,
         Self::Jwks,
         Self::LogOut,
@@ -68,12 +80,14 @@ impl Endpoint {
                 "GET, HEAD, POST"
             }
             Self::Consent
+            | Self::FeedLease
             | Self::Introspect
             | Self::Revoke
             | Self::SignIn
             | Self::Token
             | Self::DeviceAuthorize
             | Self::Par => "POST",
+            Self::FeedPropagation | Self::FeedSnapshot | Self::FeedStream => "GET",
             Self::Asset | Self::Continue | Self::Jwks | Self::Metadata => "GET, HEAD",
         }
     }
@@ -85,12 +99,14 @@ impl Endpoint {
                 method == Method::GET || method == Method::HEAD || method == Method::POST
             }
             Self::Consent
+            | Self::FeedLease
             | Self::Introspect
             | Self::Revoke
             | Self::SignIn
             | Self::Token
             | Self::DeviceAuthorize
             | Self::Par => method == Method::POST,
+            Self::FeedPropagation | Self::FeedSnapshot | Self::FeedStream => method == Method::GET,
             Self::Asset | Self::Continue | Self::Jwks | Self::Metadata => {
                 method == Method::GET || method == Method::HEAD
             }
@@ -108,6 +124,10 @@ impl Endpoint {
             Self::Authorize => "authorize",
             Self::Consent => "consent",
             Self::Continue => "continue",
+            Self::FeedLease => "feed_lease",
+            Self::FeedPropagation => "feed_propagation",
+            Self::FeedSnapshot => "feed_snapshot",
+            Self::FeedStream => "feed_stream",
             Self::Introspect => "introspect",
             Self::Jwks => "jwks",
             Self::LogOut => "logout",
@@ -130,7 +150,7 @@ pub struct Route<'a> {
 }
 
 /// The paths of a realm. Another realm than the default one has them under `/t/{realm}`.
-pub const PATHS: [(&str, Endpoint); 16] = [
+pub const PATHS: [(&str, Endpoint); 20] = [
     ("/oauth2/device_authorize", Endpoint::DeviceAuthorize),
     ("/oauth2/device", Endpoint::Device),
     ("/oauth2/par", Endpoint::Par),
@@ -144,6 +164,10 @@ pub const PATHS: [(&str, Endpoint); 16] = [
     ("/oauth2/introspect", Endpoint::Introspect),
     ("/oauth2/token", Endpoint::Token),
     ("/oauth2/revoke", Endpoint::Revoke),
+    ("/oauth2/revocations/lease", Endpoint::FeedLease),
+    ("/oauth2/revocations/propagation", Endpoint::FeedPropagation),
+    ("/oauth2/revocations/snapshot", Endpoint::FeedSnapshot),
+    ("/oauth2/revocations/stream", Endpoint::FeedStream),
     ("/oauth2/jwks", Endpoint::Jwks),
     // OpenID Connect appends the well-known path to the issuer (Discovery §4); migrants ask under the token endpoint.
     ("/.well-known/openid-configuration", Endpoint::Metadata),

@@ -29,6 +29,8 @@ pub struct ServerMetadata {
     pub introspection_endpoint: String,
     /// RFC 8414 §2.
     pub revocation_endpoint: String,
+    /// Ours: where validators learn of revocations, and for how long they may trust what they know.
+    pub lydian_revocation_feed: FeedMetadata,
     /// RFC 8414 §2: `code` and no other (RFC 9700 §2.1.2).
     pub response_types_supported: Vec<String>,
     /// RFC 8414 §2; given always, because its default names `fragment`.
@@ -70,4 +72,23 @@ pub struct ServerMetadata {
     pub request_parameter_supported: bool,
     /// OpenID Connect Discovery §3.
     pub claims_parameter_supported: bool,
+}
+
+/// Where validators learn of revocations, and for how long they may trust what they know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FeedMetadata {
+    /// Everything that can still matter, to begin with.
+    pub snapshot_endpoint: String,
+    /// What happens, as it happens.
+    pub stream_endpoint: String,
+    /// For how long what was applied may be trusted.
+    pub lease_endpoint: String,
+    /// Which validators have applied what.
+    pub propagation_endpoint: String,
+    /// How long a lease runs, in milliseconds.
+    pub lease_ms: u64,
+    /// How far clocks may drift apart meanwhile, in milliseconds: the bound is the sum of both.
+    pub margin_ms: u64,
+    /// For how long facts about a token may be kept with the feed, in seconds: what was revoked longer ago is not told any more.
+    pub horizon_seconds: u64,
 }

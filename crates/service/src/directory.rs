@@ -1,18 +1,20 @@
 //! Realms, APIs, clients and keys, whole and in memory, as one immutable value that is swapped when a record changes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
 use lydian_domain::audience::Apis;
 use lydian_domain::authentication::Acr;
+use lydian_domain::introspect::HORIZON;
 use lydian_domain::secrets::{HandleCipher, RealmSecrets, RootKeys, WrappingKey};
 use lydian_domain::{
     Api, ApiId, Client, ClientId, KeyId, KeyState, Realm, RealmId, RealmName, SigningKeyRecord, TokenFormat,
 };
 use lydian_jose::{Algorithm, JwkSet, SigningKey};
-use lydian_oauth_types::metadata::ServerMetadata;
+use lydian_oauth_types::metadata::{FeedMetadata, ServerMetadata};
 use lydian_oauth_types::{ClientAuthMethod, GrantType, ResourceIndicator, ScopeSet, words};
-use lydian_revocation::RecordKind;
+use lydian_revocation::{CutKind, LeaseTerms, RecordKind, name_key};
 use lydian_storage::Record;
 
 use crate::install::key_label;
@@ -129,6 +131,20 @@ impl Directory {
             RecordKind::Realm => state.realm.id == RealmId::from_number(id),
         };
         self.by_id.values().find(holds).map(|state| state.realm.id)
+    }
+
+    /// The key under which validators know a client or signing key.
+    pub fn name_key(&self, kind: CutKind, subject: u64) -> Option<u128> {
+        let name = |state: &Arc<RealmState>| match kind {
+            CutKind::Client => {
+                state.clients.get(&ClientId::from_number(subject)).map(|client| name_key(&client.client_id))
+            }
+            CutKind::Key => {
+                state.keys.get(&KeyId::from_number(subject)).map(|entry| name_key(&entry.record.kid))
+            }
+            CutKind::Grant | CutKind::Realm | CutKind::Session | CutKind::User => None,
+        };
+        self.by_id.values().find_map(name)
     }
 
     fn remove(&mut self, realm: RealmId) {
@@ -456,6 +472,20 @@ fn claims_supported() -> Vec<String> {
     claims
 }
 
+fn feed_metadata(base: &str) -> FeedMetadata {
+    let place = |name: &str| format!("{base}/oauth2/revocations/{name}");
+    let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    FeedMetadata {
+        snapshot_endpoint: place("snapshot"),
+        stream_endpoint: place("stream"),
+        lease_endpoint: place("lease"),
+        propagation_endpoint: place("propagation"),
+        lease_ms: milliseconds(LeaseTerms::VALIDATORS.length),
+        margin_ms: milliseconds(LeaseTerms::VALIDATORS.margin),
+        horizon_seconds: HORIZON.as_secs(),
+    }
+}
+
 fn metadata(places: &Places, apis: &HashMap<ApiId, Arc<ApiState>>) -> ServerMetadata {
     let methods = || -> Vec<String> {
         ClientAuthMethod::OFFERED.iter().map(|method| method.as_str().to_owned()).collect()
@@ -477,6 +507,7 @@ fn metadata(places: &Places, apis: &HashMap<ApiId, Arc<ApiState>>) -> ServerMeta
         jwks_uri: format!("{}/oauth2/jwks", places.base),
         introspection_endpoint: format!("{}/oauth2/introspect", places.base),
         revocation_endpoint: format!("{}/oauth2/revoke", places.base),
+        lydian_revocation_feed: feed_metadata(&places.base),
         authorization_endpoint: format!("{}/oauth2/authorize", places.base),
         device_authorization_endpoint: format!("{}/oauth2/device_authorize", places.base),
         pushed_authorization_request_endpoint: format!("{}/oauth2/par", places.base),

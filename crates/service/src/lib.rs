@@ -14,6 +14,7 @@ pub mod directory;
 pub mod error;
 pub mod exchanging;
 pub mod facts;
+pub mod feed;
 pub mod forgetting;
 pub mod id_tokens;
 pub mod install;

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod feed;
 pub mod fixtures;
 pub mod forge;
 pub mod seed;

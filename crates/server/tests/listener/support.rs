@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
+use lydian_server::listener::AnswerBody;
 use hyper::body::Incoming;
 use lydian_http::body::{BodyError, read_body};
 use lydian_server::listener::{
@@ -43,7 +43,7 @@ impl Responder for Scripted {
         &self,
         request: Request<Incoming>,
         connection: &ConnectionInfo,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<AnswerBody> {
         match request.uri().path() {
             "/body" => match read_body(request.into_body(), BODY_BYTES_MAX, self.body_idle_timeout).await {
                 Ok(body) => text(StatusCode::OK, body.len().to_string()),
@@ -83,8 +83,8 @@ impl Drop for Held<'_> {
     }
 }
 
-pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::from(body.into()));
     *response.status_mut() = status;
     response
 }
