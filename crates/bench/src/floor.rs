@@ -18,7 +18,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use lydian_http::body::read_body;
 use lydian_primitives::limits;
-use lydian_server::listener::{self, AnswerBody, ConnectionInfo, ListenerMetrics, ListenerSettings, Responder, Shutdown};
+use lydian_server::listener::{
+    self, AnswerBody, ConnectionInfo, ListenerMetrics, ListenerSettings, Responder, Shutdown,
+};
 use lydian_server::tls::{TlsFiles, TlsReloader, TlsVersions};
 use serde::{Deserialize, Serialize};
 

@@ -13,8 +13,8 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use lydian_domain::authorize::redirects_match;
 use lydian_service::{RealmState, Service};
 
-use crate::routes::{Endpoint, Route};
 use crate::answer_body::AnswerBody;
+use crate::routes::{Endpoint, Route};
 use crate::{Answer, find_realm, response};
 
 /// How long a browser may keep the answer to its question, in seconds.

@@ -13,10 +13,10 @@ use lydian_oauth_types::TokenTypeHint;
 use lydian_primitives::limits;
 use lydian_service::{Presented, Service};
 
+use crate::answer_body::AnswerBody;
 use crate::credentials::{self, Takes};
 use crate::error_response::Problem;
 use crate::form_request::FormRequest;
-use crate::answer_body::AnswerBody;
 use crate::{Answer, response};
 
 /// Answers a revocation request. The answer 200 leaves when the revocation is durable and known everywhere.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use lydian_http::{AnswerBody, Counters};
 use lydian_http::counters::{header, line};
+use lydian_http::{AnswerBody, Counters};
 use lydian_service::Service;
 
 use crate::listener::{ConnectionInfo, ListenerMetrics, Responder, ShutdownSignal};

@@ -87,12 +87,7 @@ fn accepts_gzip(head: &Parts) -> bool {
 }
 
 /// Writes piece by piece, and waits for the reader in between: a snapshot is nowhere as a whole.
-async fn send(
-    mut snapshot: Snapshot,
-    compressed: bool,
-    sender: mpsc::Sender<Bytes>,
-    _place: SnapshotPlace,
-) {
+async fn send(mut snapshot: Snapshot, compressed: bool, sender: mpsc::Sender<Bytes>, _place: SnapshotPlace) {
     let mut encoder = compressed.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
     let mut goes_on = true;
     while goes_on {

@@ -3,8 +3,8 @@
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
-use crate::error_response::Problem;
 use crate::answer_body::AnswerBody;
+use crate::error_response::Problem;
 use crate::{Answer, response};
 
 /// Names carry a digest of what they name, so that a browser never has to ask again.

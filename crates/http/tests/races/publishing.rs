@@ -29,7 +29,14 @@ async fn a_gap_in_the_log_ends_all_answers() {
     let node = server.service.node();
     let event = Event::UserChanged { user: 1 };
     let seq = node.ledger().applied().seq.next().next();
-    let row = LogRow { seq, link: Link::from_bits(1), event_id: 1, at: server.clock.now(), event, reach: Reach::default() };
+    let row = LogRow {
+        seq,
+        link: Link::from_bits(1),
+        event_id: 1,
+        at: server.clock.now(),
+        event,
+        reach: Reach::default(),
+    };
     node.committed(&[row], Vec::new());
     server.introspect(APP, &token).await.refused(503, "temporarily_unavailable");
 }

@@ -26,8 +26,8 @@ fn position(seq: u64, link: u64) -> LogPosition {
 
 fn batch() -> impl Strategy<Value = Batch> {
     (0_u64..1 << 50).prop_flat_map(|after| {
-        (any::<u32>(), events(after), any::<(u64, u64)>(), 0_u64..9, any::<Option<(u32, u32, u64)>>()).prop_map(
-            move |(epoch, events, links, more, digest)| {
+        (any::<u32>(), events(after), any::<(u64, u64)>(), 0_u64..9, any::<Option<(u32, u32, u64)>>())
+            .prop_map(move |(epoch, events, links, more, digest)| {
                 let last = events.last().map_or(after, |event| event.seq.as_number());
                 Batch {
                     epoch,
@@ -40,8 +40,7 @@ fn batch() -> impl Strategy<Value = Batch> {
                     }),
                     events,
                 }
-            },
-        )
+            })
     })
 }
 
@@ -187,7 +186,20 @@ fn what_is_not_exactly_a_batch_is_refused() {
 
 #[test]
 fn positions_of_streams_are_two_plain_numbers() {
-    for wrong in ["", ":", "1:", ":1", "1", "01:1", "1:01", "1:+1", "1:1:1", "4294967296:1", "1:9007199254740992", " 1:1"] {
+    for wrong in [
+        "",
+        ":",
+        "1:",
+        ":1",
+        "1",
+        "01:1",
+        "1:01",
+        "1:+1",
+        "1:1:1",
+        "4294967296:1",
+        "1:9007199254740992",
+        " 1:1",
+    ] {
         assert_eq!(StreamPosition::parse(wrong), None, "{wrong}");
     }
 }

@@ -212,7 +212,8 @@ impl RecentLog {
 
     /// The position with this number, if it is known: the head, or a row that is kept.
     pub(super) fn position_at(&self, seq: Seq) -> Option<LogPosition> {
-        if let Some(known) = [Some(self.head), self.base].into_iter().flatten().find(|known| known.seq == seq) {
+        if let Some(known) = [Some(self.head), self.base].into_iter().flatten().find(|known| known.seq == seq)
+        {
             return Some(known);
         }
         let index = self.rows.binary_search_by_key(&seq, |row| row.position.seq).ok()?;

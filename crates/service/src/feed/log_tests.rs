@@ -53,7 +53,11 @@ fn a_view_has_what_its_api_could_hold_and_what_nobody_knows_better() {
         cut(5, CutKind::Grant, everywhere),
         revoked(6, Reach::ISSUER),
         cut(7, CutKind::Grant, Reach::api(REALM, API)),
-        row(8, Event::RecordChanged { kind: RecordKind::Api, record: 2 }, Reach { api: Some(API), ..everywhere }),
+        row(
+            8,
+            Event::RecordChanged { kind: RecordKind::Api, record: 2 },
+            Reach { api: Some(API), ..everywhere },
+        ),
         row(9, Event::RecordChanged { kind: RecordKind::Realm, record: 1 }, everywhere),
     ]);
     assert_eq!(seqs(&log, groups(REALM, API), 0), [1, 3, 5, 7, 8]);

@@ -318,6 +318,9 @@ fn frame_of(batch: &Batch) -> Bytes {
 
 impl std::fmt::Debug for Feed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Feed").field("epoch", &self.epoch).field("streams", &self.streams()).finish_non_exhaustive()
+        f.debug_struct("Feed")
+            .field("epoch", &self.epoch)
+            .field("streams", &self.streams())
+            .finish_non_exhaustive()
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use lydian_domain::secrets::SubjectKind;
 use lydian_primitives::Timestamp;
-use lydian_revocation::feed::{FeedEvent, FeedKind, SnapshotHeader, SnapshotTrailer, ViewDigest};
 use lydian_revocation::LogPosition;
+use lydian_revocation::feed::{FeedEvent, FeedKind, SnapshotHeader, SnapshotTrailer, ViewDigest};
 
 use super::log::{Entry, Everything, Group};
 use crate::directory::{ApiState, RealmState};

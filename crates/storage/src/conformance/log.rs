@@ -236,7 +236,9 @@ pub async fn a_revocation_marks_the_row_of_the_token_and_keeps_the_first_mark(ba
 pub async fn a_revocation_without_a_row_is_logged(backend: &impl Backend) {
     let store = Store::open(backend).await;
     let expires_at = NOW.plus_seconds(77);
-    let position = store.write(vec![Write::RevokeToken { token: token_id(1), expires_at, reach: Reach::default() }]).await;
+    let position = store
+        .write(vec![Write::RevokeToken { token: token_id(1), expires_at, reach: Reach::default() }])
+        .await;
     let rows = store.storage.log_after(Seq::ZERO, 10).await.unwrap();
     let event = Event::Revoked { token: u128::from(token_id(1).as_number()), expires_at };
     assert_eq!(rows.iter().map(|row| (row.position(), row.event)).collect::<Vec<_>>(), [(position, event)]);

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use lydian_revocation::feed::{
-    Batch, FeedError, Frame, FrameReader, LeaseGrant, LeaseRequest, Propagation, SnapshotReader, StreamPosition,
+    Batch, FeedError, Frame, FrameReader, LeaseGrant, LeaseRequest, Propagation, SnapshotReader,
+    StreamPosition,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use lydian_primitives::BootInstant;
 use lydian_revocation::feed::{
-    Batch, FeedEvent, FeedKind, LeaseGrant, LeaseRequest, SnapshotHeader, StreamPosition, ValidatorId, ViewDigest,
+    Batch, FeedEvent, FeedKind, LeaseGrant, LeaseRequest, SnapshotHeader, StreamPosition, ValidatorId,
+    ViewDigest,
 };
 use lydian_revocation::{LogPosition, Seq, name_key};
 
@@ -31,9 +32,9 @@ impl TokenFacts {
     /// The facts in the claims of a JWT or in an introspection answer; `kid` from the header of a JWT.
     pub fn of(members: &serde_json::Value, kid: Option<&str>) -> Self {
         let handle = |name: &str| {
-            let bytes = members[name].as_str().and_then(|text| {
-                lydian_primitives::base64url::decode_array::<16>(text.as_bytes())
-            });
+            let bytes = members[name]
+                .as_str()
+                .and_then(|text| lydian_primitives::base64url::decode_array::<16>(text.as_bytes()));
             bytes.map(u128::from_be_bytes)
         };
         let required = |name: &str| handle(name).unwrap_or_else(|| panic!("no {name} in {members}"));
@@ -140,7 +141,8 @@ impl Validator {
             self.give_up();
             return Err(Fault::Diverged);
         }
-        for event in batch.events.iter().filter(|event| event.seq > self.position.seq) {
+        let known = self.position.seq;
+        for event in batch.events.iter().filter(|event| event.seq > known) {
             self.enter(event);
             self.digest.add(event);
         }
@@ -195,7 +197,8 @@ impl Validator {
             return Verdict::NotFresh;
         }
         let cut = |kind, key: Option<u128>| {
-            key.and_then(|key| self.cuts.get(&(kind, key))).is_some_and(|position| token.minted_at < *position)
+            key.and_then(|key| self.cuts.get(&(kind, key)))
+                .is_some_and(|position| token.minted_at < *position)
         };
         let dead = self.revoked.contains_key(&token.token)
             || cut(FeedKind::Client, Some(token.client))
