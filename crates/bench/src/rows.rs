@@ -1,5 +1,6 @@
 //! The rows of the report, by the id of the target that each answers to.
 
+mod feed;
 mod introspection;
 mod issuing;
 mod store;
@@ -23,7 +24,7 @@ pub struct Entry {
 }
 
 /// All targets that the bench measures, in the order of the report.
-pub const ALL: [Entry; 6] = [
+pub const ALL: [Entry; 7] = [
     Entry {
         id: "P1",
         what: "introspection of live opaque tokens",
@@ -47,6 +48,12 @@ pub const ALL: [Entry; 6] = [
         what: "client_credentials, opaque",
         steps: |rounds| 2 * rounds,
         measure: issuing::opaque,
+    },
+    Entry {
+        id: "P6",
+        what: "revocation to 1,000 feed subscribers",
+        steps: |_| 2,
+        measure: feed::propagation,
     },
     Entry {
         id: "P7",

@@ -127,6 +127,9 @@ impl Endpoints {
             Endpoint::Device => people::device::handle(&self.service, route.realm, head, body, peer).await,
             Endpoint::DeviceAuthorize => device::handle(&self.service, route.realm, head, body, peer).await,
             Endpoint::FeedLease => feed::lease::handle(&self.service, route.realm, head, body, peer).await,
+            Endpoint::FeedMetadata => {
+                Ok(published::feed(&*find_realm(&self.service, route.realm)?, &head.headers))
+            }
             Endpoint::FeedPropagation => {
                 feed::propagation::handle(&self.service, route.realm, head, peer).await
             }

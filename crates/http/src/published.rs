@@ -25,6 +25,11 @@ pub fn jwks(realm: &RealmState, headers: &HeaderMap) -> Answer {
     document(&realm.jwks_document, HeaderValue::from_static("application/jwk-set+json"), headers)
 }
 
+/// Where the revocation feed is.
+pub fn feed(realm: &RealmState, headers: &HeaderMap) -> Answer {
+    document(&realm.feed_document, response::JSON, headers)
+}
+
 /// The metadata document, the same at every well-known path.
 pub fn metadata(realm: &RealmState, headers: &HeaderMap) -> Answer {
     document(&realm.metadata_document, response::JSON, headers)

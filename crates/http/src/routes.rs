@@ -22,6 +22,8 @@ pub enum Endpoint {
     DeviceAuthorize,
     /// A validator asks for a lease.
     FeedLease,
+    /// Where the revocation feed is.
+    FeedMetadata,
     /// Which validators have applied what.
     FeedPropagation,
     /// What a validator begins with.
@@ -50,7 +52,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Account,
         Self::Asset,
         Self::Authorize,
@@ -59,6 +61,7 @@ impl Endpoint {
         Self::Device,
         Self::DeviceAuthorize,
         Self::FeedLease,
+        Self::FeedMetadata,
         Self::FeedPropagation,
         Self::FeedSnapshot,
         Self::FeedStream,
@@ -88,7 +91,7 @@ impl Endpoint {
             | Self::DeviceAuthorize
             | Self::Par => "POST",
             Self::FeedPropagation | Self::FeedSnapshot | Self::FeedStream => "GET",
-            Self::Asset | Self::Continue | Self::Jwks | Self::Metadata => "GET, HEAD",
+            Self::Asset | Self::Continue | Self::FeedMetadata | Self::Jwks | Self::Metadata => "GET, HEAD",
         }
     }
 
@@ -107,7 +110,7 @@ impl Endpoint {
             | Self::DeviceAuthorize
             | Self::Par => method == Method::POST,
             Self::FeedPropagation | Self::FeedSnapshot | Self::FeedStream => method == Method::GET,
-            Self::Asset | Self::Continue | Self::Jwks | Self::Metadata => {
+            Self::Asset | Self::Continue | Self::FeedMetadata | Self::Jwks | Self::Metadata => {
                 method == Method::GET || method == Method::HEAD
             }
         }
@@ -125,6 +128,7 @@ impl Endpoint {
             Self::Consent => "consent",
             Self::Continue => "continue",
             Self::FeedLease => "feed_lease",
+            Self::FeedMetadata => "feed_metadata",
             Self::FeedPropagation => "feed_propagation",
             Self::FeedSnapshot => "feed_snapshot",
             Self::FeedStream => "feed_stream",
@@ -150,7 +154,7 @@ pub struct Route<'a> {
 }
 
 /// The paths of a realm. Another realm than the default one has them under `/t/{realm}`.
-pub const PATHS: [(&str, Endpoint); 20] = [
+pub const PATHS: [(&str, Endpoint); 21] = [
     ("/oauth2/device_authorize", Endpoint::DeviceAuthorize),
     ("/oauth2/device", Endpoint::Device),
     ("/oauth2/par", Endpoint::Par),
@@ -164,6 +168,7 @@ pub const PATHS: [(&str, Endpoint); 20] = [
     ("/oauth2/introspect", Endpoint::Introspect),
     ("/oauth2/token", Endpoint::Token),
     ("/oauth2/revoke", Endpoint::Revoke),
+    ("/oauth2/revocations", Endpoint::FeedMetadata),
     ("/oauth2/revocations/lease", Endpoint::FeedLease),
     ("/oauth2/revocations/propagation", Endpoint::FeedPropagation),
     ("/oauth2/revocations/snapshot", Endpoint::FeedSnapshot),

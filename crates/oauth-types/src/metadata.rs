@@ -29,8 +29,6 @@ pub struct ServerMetadata {
     pub introspection_endpoint: String,
     /// RFC 8414 §2.
     pub revocation_endpoint: String,
-    /// Ours: where validators learn of revocations, and for how long they may trust what they know.
-    pub lydian_revocation_feed: FeedMetadata,
     /// RFC 8414 §2: `code` and no other (RFC 9700 §2.1.2).
     pub response_types_supported: Vec<String>,
     /// RFC 8414 §2; given always, because its default names `fragment`.
@@ -74,9 +72,12 @@ pub struct ServerMetadata {
     pub claims_parameter_supported: bool,
 }
 
-/// Where validators learn of revocations, and for how long they may trust what they know.
+/// Where validators learn of revocations, and for how long they may trust what they know: a document of its own, because the members of
+/// [`ServerMetadata`] are registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FeedMetadata {
+    /// The issuer identifier.
+    pub issuer: String,
     /// Everything that can still matter, to begin with.
     pub snapshot_endpoint: String,
     /// What happens, as it happens.

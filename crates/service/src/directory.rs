@@ -53,6 +53,8 @@ pub struct RealmState {
     pub jwks_document: Arc<str>,
     /// Its metadata document (RFC 8414).
     pub metadata_document: Arc<str>,
+    /// What says where its revocation feed is.
+    pub feed_document: Arc<str>,
     /// The web origins of its applications: scripts of theirs may read what concerns them (S30).
     pub application_origins: HashSet<String>,
     apis: HashMap<ApiId, Arc<ApiState>>,
@@ -412,6 +414,9 @@ impl Draft {
             issuer_handles: secrets.subject_handles(None),
             jwks_document: format!("{{\"keys\":[{}]}}", jwks.join(",")).into(),
             metadata_document: serde_json::to_string(&metadata).expect("strings always serialise").into(),
+            feed_document: serde_json::to_string(&feed_metadata(&places))
+                .expect("strings always serialise")
+                .into(),
             application_origins: self.clients.values().flat_map(|client| origins_of(client)).collect(),
             issuer: places.issuer,
             token_endpoint: places.token_endpoint,
@@ -472,10 +477,11 @@ fn claims_supported() -> Vec<String> {
     claims
 }
 
-fn feed_metadata(base: &str) -> FeedMetadata {
-    let place = |name: &str| format!("{base}/oauth2/revocations/{name}");
+fn feed_metadata(places: &Places) -> FeedMetadata {
+    let place = |name: &str| format!("{}/oauth2/revocations/{name}", places.base);
     let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     FeedMetadata {
+        issuer: places.issuer.clone(),
         snapshot_endpoint: place("snapshot"),
         stream_endpoint: place("stream"),
         lease_endpoint: place("lease"),
@@ -507,7 +513,6 @@ fn metadata(places: &Places, apis: &HashMap<ApiId, Arc<ApiState>>) -> ServerMeta
         jwks_uri: format!("{}/oauth2/jwks", places.base),
         introspection_endpoint: format!("{}/oauth2/introspect", places.base),
         revocation_endpoint: format!("{}/oauth2/revoke", places.base),
-        lydian_revocation_feed: feed_metadata(&places.base),
         authorization_endpoint: format!("{}/oauth2/authorize", places.base),
         device_authorization_endpoint: format!("{}/oauth2/device_authorize", places.base),
         pushed_authorization_request_endpoint: format!("{}/oauth2/par", places.base),

@@ -3,6 +3,7 @@
 mod bound;
 mod callers;
 mod cuts;
+mod faults;
 mod leases;
 mod snapshots;
 mod streams;

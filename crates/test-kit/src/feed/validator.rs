@@ -127,6 +127,23 @@ impl Validator {
         events.iter().for_each(|event| self.enter(event));
     }
 
+    /// Takes what another one has loaded from a snapshot; it stays who it is.
+    pub fn take_over(&mut self, loaded: Self) {
+        self.give_up();
+        self.epoch = loaded.epoch;
+        self.position = loaded.position;
+        self.digest = loaded.digest;
+        self.is_loaded = loaded.is_loaded;
+        for (token, until) in loaded.revoked {
+            let known = self.revoked.entry(token).or_default();
+            *known = (*known).max(until);
+        }
+        for (subject, position) in loaded.cuts {
+            let known = self.cuts.entry(subject).or_default();
+            *known = (*known).max(position);
+        }
+    }
+
     /// Takes a message of the stream.
     ///
     /// # Errors
