@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::outcome::Outcome;
-use crate::targets::{authentication, files, http, jose, oauth, requests, tokens};
+use crate::targets::{authentication, feed, files, http, jose, oauth, requests, tokens};
 use crate::words::{
-    ADDRESSES, CLAIMS, CONFIGURATION, CONTENT_TYPES, FORM, HEADERS, JSON, JWK, JWS, NUMBERS, PATHS, PEM,
+    ADDRESSES, CLAIMS, CONFIGURATION, CONTENT_TYPES, FEED, FORM, HEADERS, JSON, JWK, JWS, NUMBERS, PATHS, PEM,
     RECORDS, REQUESTS, SCOPES, TOML, URIS,
 };
 
@@ -80,6 +80,7 @@ const TARGETS: &[Target] = &[
     target!("configuration", files::configuration, CONFIGURATION, 2_048),
     target!("content_type", http::content_type, CONTENT_TYPES, 256),
     target!("credentials", authentication::credentials, HEADERS, 4_096, oauth::basic_seeds),
+    target!("feed", feed::values, FEED, 4_096, feed::seeds),
     target!("form", oauth::form, FORM, 8_192, oauth::form_seeds),
     target!("forwarded", http::forwarded, ADDRESSES, 1_024),
     target!("handle", tokens::handle, &[], 64, tokens::handle_seeds),

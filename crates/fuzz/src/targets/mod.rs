@@ -1,6 +1,7 @@
 //! The targets, by what they read. Each feeds one parser and asserts its promise.
 
 pub(crate) mod authentication;
+pub(crate) mod feed;
 pub(crate) mod files;
 pub(crate) mod http;
 pub(crate) mod jose;
