@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::outcome::Outcome;
 use crate::targets::{authentication, feed, files, http, jose, oauth, requests, tokens};
 use crate::words::{
-    ADDRESSES, CLAIMS, CONFIGURATION, CONTENT_TYPES, FEED, FORM, HEADERS, JSON, JWK, JWS, NUMBERS, PATHS, PEM,
-    RECORDS, REQUESTS, SCOPES, TOML, URIS,
+    ADDRESSES, CLAIMS, CONFIGURATION, CONTENT_TYPES, FEED, FORM, HEADERS, JSON, JWK, JWS, NUMBERS, PATHS,
+    PEM, RECORDS, REQUESTS, SCOPES, TOML, URIS,
 };
 
 /// A parser with its promise, and what is known of its inputs.

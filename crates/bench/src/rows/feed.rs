@@ -31,7 +31,8 @@ const PER_ADDRESS: usize = 250;
 pub(super) fn propagation(bench: &Bench, progress: &Progress) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (tls, target) in [(false, 50.0), (true, 100.0)] {
-        let what = if tls { "revocation to 1,000 subscribers, TLS" } else { "revocation to 1,000 subscribers" };
+        let what =
+            if tls { "revocation to 1,000 subscribers, TLS" } else { "revocation to 1,000 subscribers" };
         rows.push(measure(bench, tls, what, Target::AtMost(target))?);
         progress.step(what);
     }
@@ -47,7 +48,8 @@ fn measure(bench: &Bench, tls: bool, what: &str, target: Target) -> Result<Row> 
     let rounds = bench.plan.rounds.clamp(1, 7);
     let events = (bench.plan.measure.as_millis() as u64 * EVENTS_PER_SECOND / 1_000).max(20);
     // The subscribers run on the generator's core, in a runtime of their own: their work is not the server's.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("make a runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("make a runtime")?;
     let (mut p99, mut p50) = (Vec::new(), Vec::new());
     let mut deliveries = 0;
     runtime.block_on(async {
@@ -95,10 +97,7 @@ fn document() -> String {
 /// What a subscriber saw: the key of a token, and when.
 type Arrival = (u128, Instant);
 
-async fn open_subscribers(
-    product: &Product,
-    sender: &mpsc::UnboundedSender<Arrival>,
-) -> Result<()> {
+async fn open_subscribers(product: &Product, sender: &mpsc::UnboundedSender<Arrival>) -> Result<()> {
     let address = product.endpoint().address();
     for index in 0..SUBSCRIBERS {
         let source = Ipv4Addr::new(127, 0, 0, 2 + u8::try_from(index / PER_ADDRESS)?);

@@ -339,8 +339,14 @@ async fn r11_v32_nobody_accepts_after_the_bound_whatever_happens_on_the_way() {
     let knows_all = |one: &Arc<Running>| {
         let now = SystemClock.boot_now();
         let state = one.state.lock();
-        known.iter().filter(|token| token.api == one.api).all(|token| state.judge(&token.facts, now) == Verdict::Revoked)
-            && living.iter().filter(|(api, _)| *api == one.api).all(|(_, facts)| state.judge(facts, now) == Verdict::Good)
+        known
+            .iter()
+            .filter(|token| token.api == one.api)
+            .all(|token| state.judge(&token.facts, now) == Verdict::Revoked)
+            && living
+                .iter()
+                .filter(|(api, _)| *api == one.api)
+                .all(|(_, facts)| state.judge(facts, now) == Verdict::Good)
     };
     until(|| validators.iter().all(knows_all)).await;
     oracle.abort();
@@ -350,7 +356,11 @@ async fn r11_v32_nobody_accepts_after_the_bound_whatever_happens_on_the_way() {
          cuts={} silences={} slow={} restarts={}",
         seen.looks, seen.too_late, seen.longest_ms, faults[0], faults[1], faults[2], faults[3]
     );
-    assert!(seen.looks > 0 && seen.too_late == 0, "{} looks found a token good after the bound", seen.too_late);
+    assert!(
+        seen.looks > 0 && seen.too_late == 0,
+        "{} looks found a token good after the bound",
+        seen.too_late
+    );
 }
 
 async fn revoke(server: &TestServer, way: &Way) {

@@ -1,10 +1,11 @@
 //! Leases: granted from memory, under the node's own, and on the same history alone.
 
 use lydian_revocation::feed::{LeaseRequest, ValidatorId};
-use lydian_revocation::{Link, LogPosition, Seq};
+use lydian_revocation::{CutKind, Link, LogPosition, Seq};
 use lydian_test_kit::TestServer;
 use lydian_test_kit::feed::{FeedClient, Refused, Verdict};
 use lydian_test_kit::fixtures::{API, API_CLIENT, APP};
+use lydian_test_kit::seed;
 
 use crate::support::{Follower, facts};
 
@@ -58,16 +59,22 @@ async fn a_lease_request_is_strict_json() {
 #[tokio::test]
 async fn a_lease_says_up_to_where_the_view_must_be_applied_and_waits_for_it() {
     let server = TestServer::start().await;
-    let mut follower = Follower::start(&server, API_CLIENT, 1).await;
-    let token = server.issue(APP, API).await;
-    let token = (facts(&server, API_CLIENT, &token).await, token);
-    assert_eq!(server.revoke(APP, &token.1).await.status, 200);
-    server.clock.advance(server.service.node().feed().terms().length);
-    // The event lies in the stream, unread: the new lease counts only with it.
-    follower.renew(&server).await.unwrap();
-    assert_eq!(follower.judge(&server, &token.0), Verdict::NotFresh);
-    follower.read().await;
-    assert_eq!(follower.judge(&server, &token.0), Verdict::Revoked);
+    for by_cut in [false, true] {
+        let mut follower = Follower::start(&server, API_CLIENT, 1).await;
+        let token = server.issue(APP, API).await;
+        let token = (facts(&server, API_CLIENT, &token).await, token);
+        if by_cut {
+            seed::cut(&server, CutKind::Client, seed::client_id(&server, APP).as_number()).await;
+        } else {
+            assert_eq!(server.revoke(APP, &token.1).await.status, 200);
+        }
+        server.clock.advance(server.service.node().feed().terms().length);
+        // The event lies in the stream, unread: the new lease counts only with it.
+        follower.renew(&server).await.unwrap();
+        assert_eq!(follower.judge(&server, &token.0), Verdict::NotFresh, "{by_cut}");
+        follower.read().await;
+        assert_eq!(follower.judge(&server, &token.0), Verdict::Revoked, "{by_cut}");
+    }
 }
 
 #[tokio::test]
@@ -91,7 +98,10 @@ async fn v36_the_propagation_tells_who_has_applied_what_until_their_leases_end()
     two.read().await;
     two.renew(&server).await.unwrap();
     assert!(one.client.propagation(seq).await.unwrap().is_complete());
-    server.clock.advance(server.service.node().feed().terms().wait());
+    let terms = server.service.node().feed().terms();
+    server.clock.advance(terms.length);
+    assert_eq!(one.client.propagation(seq).await.unwrap().connected, 2, "clocks may differ by the margin");
+    server.clock.advance(terms.margin);
     assert_eq!(one.client.propagation(seq).await.unwrap().connected, 0);
     let wrong = one.client.request("GET", &format!("propagation?seq={}", seq + 1));
     one.client.send(wrong).await.refused(400, "invalid_request");

@@ -202,7 +202,9 @@ async fn asm_09_every_advertised_address_answers_and_every_route_is_advertised()
         let prefix = realm.map_or_else(String::new, |realm| format!("/t/{realm}"));
         let feed = get(&server, &format!("{prefix}/oauth2/revocations")).await.json();
         assert_eq!(feed["issuer"], issuer);
-        for (member, value) in feed.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint")) {
+        for (member, value) in
+            feed.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint"))
+        {
             let path = value.as_str().unwrap().strip_prefix(ISSUER).unwrap();
             let expected = if member == "lease_endpoint" { 405 } else { 401 };
             assert_eq!(get(&server, path).await.status, expected, "{member}");
