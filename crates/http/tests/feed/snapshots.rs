@@ -38,7 +38,7 @@ async fn a_snapshot_holds_what_can_still_matter_to_its_api() {
 }
 
 #[tokio::test]
-async fn a_snapshot_comes_compressed_to_who_takes_it_so_and_not_twice_to_who_has_it() {
+async fn fed_03_a_snapshot_comes_compressed_to_who_takes_it_so_and_not_twice_to_who_has_it() {
     let server = TestServer::start().await;
     let client = FeedClient::new(server.address(), API_CLIENT);
     let token = server.issue(APP, API).await;

@@ -59,7 +59,7 @@ async fn another_realm_has_a_feed_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_after_the_position_that_the_subscriber_names() {
+async fn fed_01_a_stream_goes_on_after_the_position_that_the_subscriber_names() {
     let server = TestServer::start().await;
     let client = FeedClient::new(server.address(), API_CLIENT);
     let mut follower = Follower::start(&server, API_CLIENT, 1).await;

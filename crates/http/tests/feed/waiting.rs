@@ -16,7 +16,7 @@ fn applied(reply: &Reply) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn v36_it_waits_for_every_validator_that_holds_a_lease() {
+async fn fed_02_v36_it_waits_for_every_validator_that_holds_a_lease() {
     let server = TestServer::start().await;
     server.advance_seconds(3);
     let token = server.issue(APP, API).await;
@@ -33,7 +33,7 @@ async fn v36_it_waits_for_every_validator_that_holds_a_lease() {
 }
 
 #[tokio::test]
-async fn v36_it_says_that_it_did_not_wait_for_all_when_one_lags() {
+async fn fed_02_v36_it_says_that_it_did_not_wait_for_all_when_one_lags() {
     let server = TestServer::start().await;
     server.advance_seconds(3);
     let _lagging = Follower::start(&server, API_CLIENT, 1).await;
