@@ -107,10 +107,13 @@ fn a_cut_kills_what_was_minted_before_it_in_every_dimension() {
     }
 }
 
+/// Something that comes, and what a validator says of it.
+type Case = Box<dyn Fn(&mut Validator) -> Result<(), Fault>>;
+
 #[test]
 fn another_history_ends_the_lease_wherever_it_shows() {
     let other = |seq| LogPosition { link: Link::from_bits(4_711), ..at(seq) };
-    let mut cases: Vec<Box<dyn Fn(&mut Validator) -> Result<(), Fault>>> = vec![
+    let mut cases: Vec<Case> = vec![
         Box::new(|one| one.take(&Batch { epoch: 2, ..batch(10, 12, vec![]) })),
         Box::new(|one| one.granted(now(1), LeaseGrant { epoch: 2, ..grant(10, 10) })),
     ];
