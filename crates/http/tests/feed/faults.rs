@@ -3,7 +3,7 @@
 //!
 //! The campaign `feed` runs this test with its own numbers.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,11 +12,11 @@ use lydian_primitives::{BootInstant, Clock, SystemClock};
 use lydian_revocation::{CutKind, LeaseTerms};
 use lydian_test_kit::TestServer;
 use lydian_test_kit::feed::{FeedClient, Refused, TokenFacts, Validator, Verdict};
-use lydian_test_kit::fixtures::{API, API_CLIENT, APP, Credentials, JWT_API, JWT_API_CLIENT};
+use lydian_test_kit::fixtures::Credentials;
 use lydian_test_kit::seed::{self, Seed};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 use crate::support::facts;
@@ -88,7 +88,13 @@ async fn carry(
     seed: u64,
 ) {
     cut.mark_unchanged();
-    let Ok(mut server) = TcpStream::connect(target).await else { return };
+    // The server bounds the connections of one address.
+    let source = Ipv4Addr::new(127, 0, 0, 2 + u8::try_from(seed % 100).expect("below a hundred"));
+    let Ok(socket) = TcpSocket::new_v4() else { return };
+    if socket.bind(SocketAddr::from((source, 0))).is_err() {
+        return;
+    }
+    let Ok(mut server) = socket.connect(target).await else { return };
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
     tokio::select! {
@@ -200,8 +206,45 @@ enum Way {
     User(u64),
 }
 
-async fn prepare(server: &TestServer, index: u64, dice: &mut Dice) -> (Known, Way) {
-    let (api, caller) = if index.is_multiple_of(2) { (API, API_CLIENT) } else { (JWT_API, JWT_API_CLIENT) };
+/// An API with its credentials.
+#[derive(Clone, Copy)]
+struct Place {
+    api: &'static str,
+    caller: Credentials,
+}
+
+const SECRET: &str = "a-secret-of-a-client-that-is-long-enough";
+
+/// Who asks for tokens at all of the places.
+const FEED_APP: Credentials = Credentials { client_id: "feed-app", client_secret: SECRET };
+
+/// How many validators an API has: the server bounds the streams of one.
+const VALIDATORS_PER_API: u64 = 100;
+
+/// Makes APIs, every other one with JWTs.
+async fn make_places(server: &TestServer, count: u64) -> Vec<Place> {
+    let (mut document, mut allowed, mut places) = (String::new(), Vec::new(), Vec::new());
+    for index in 0..count {
+        let api: &'static str = format!("https://feed-{index}.example.com/").leak();
+        let name: &'static str = format!("feed-{index}").leak();
+        let format = if index.is_multiple_of(2) { "" } else { "token_format = \"jwt\"\n" };
+        document.push_str(&format!(
+            "[[api]]\naudience = {api:?}\nscopes = [\"read\"]\n{format}\n[[client]]\nclient_id = {name:?}\nclient_secret = {SECRET:?}\napi = {api:?}\n\n"
+        ));
+        allowed.push(format!("{api:?} = [\"read\"]"));
+        places.push(Place { api, caller: Credentials { client_id: name, client_secret: SECRET } });
+    }
+    document.push_str(&format!(
+        "[[client]]\nclient_id = {:?}\nclient_secret = {SECRET:?}\ngrant_types = [\"client_credentials\"]\nallowed = {{ {} }}\n",
+        FEED_APP.client_id,
+        allowed.join(", ")
+    ));
+    server.apply(&document).await;
+    places
+}
+
+async fn prepare(server: &TestServer, place: Place, index: u64, dice: &mut Dice) -> (Known, Way) {
+    let Place { api, caller } = place;
     let known = async |token: &str| Known {
         api,
         facts: facts(server, caller, token).await,
@@ -210,19 +253,18 @@ async fn prepare(server: &TestServer, index: u64, dice: &mut Dice) -> (Known, Wa
     match dice.below(8) {
         0 => {
             let name = format!("client-{index}");
-            let secret = "a-secret-of-a-client-that-is-long-enough";
             server
                 .apply(&format!(
-                    "[[client]]\nclient_id = {name:?}\nclient_secret = {secret:?}\ngrant_types = [\"client_credentials\"]\nallowed = {{ {api:?} = [\"read\"] }}\n"
+                    "[[client]]\nclient_id = {name:?}\nclient_secret = {SECRET:?}\ngrant_types = [\"client_credentials\"]\nallowed = {{ {api:?} = [\"read\"] }}\n"
                 ))
                 .await;
-            let client = Credentials { client_id: name.leak(), client_secret: secret };
+            let client = Credentials { client_id: name.leak(), client_secret: SECRET };
             let token = server.issue(client, api).await;
             (known(&token).await, Way::Client(seed::client_id(server, client).as_number()))
         }
         choice @ 1..=3 => {
             let username = format!("user-{index}").leak();
-            let granted = Seed { username, ..Seed::of(APP, Some(api), "read") }.put(server).await;
+            let granted = Seed { username, ..Seed::of(FEED_APP, Some(api), "read") }.put(server).await;
             let way = match choice {
                 1 => Way::Grant(granted.grant.as_number()),
                 2 => Way::Session(granted.session.as_number()),
@@ -231,7 +273,7 @@ async fn prepare(server: &TestServer, index: u64, dice: &mut Dice) -> (Known, Wa
             (known(&granted.access_token).await, way)
         }
         _ => {
-            let token = server.issue(APP, api).await;
+            let token = server.issue(FEED_APP, api).await;
             (known(&token).await, Way::Token(token))
         }
     }
@@ -245,25 +287,29 @@ struct Seen {
     longest_ms: u64,
 }
 
+fn look_at(validator: &Running, known: &[Known], seen: &mut Seen) {
+    for token in known.iter().filter(|token| token.api == validator.api) {
+        let answered = token.answered.load(Ordering::Acquire);
+        if answered == u64::MAX {
+            continue;
+        }
+        // The instant first, then the verdict: it is what the validator would have said to a request at that instant.
+        let now = SystemClock.boot_now();
+        seen.looks += 1;
+        if validator.state.lock().judge(&token.facts, now) != Verdict::Good {
+            continue;
+        }
+        let after = now.since(BootInstant::from_nanoseconds(answered));
+        seen.longest_ms = seen.longest_ms.max(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        seen.too_late += u64::from(after >= TERMS.wait());
+    }
+}
+
 async fn watch_over(validators: Arc<Vec<Arc<Running>>>, known: Arc<Vec<Known>>, seen: Arc<Mutex<Seen>>) {
     loop {
         for validator in validators.iter() {
-            let mut seen = seen.lock();
-            for token in known.iter().filter(|token| token.api == validator.api) {
-                let answered = token.answered.load(Ordering::Acquire);
-                if answered == u64::MAX {
-                    continue;
-                }
-                // The instant first, then the verdict: it is what the validator would have said to a request at that instant.
-                let now = SystemClock.boot_now();
-                seen.looks += 1;
-                if validator.state.lock().judge(&token.facts, now) != Verdict::Good {
-                    continue;
-                }
-                let after = now.since(BootInstant::from_nanoseconds(answered));
-                seen.longest_ms = seen.longest_ms.max(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-                seen.too_late += u64::from(after >= TERMS.wait());
-            }
+            look_at(validator, &known, &mut seen.lock());
+            tokio::task::yield_now().await;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -277,24 +323,25 @@ async fn r11_v32_nobody_accepts_after_the_bound_whatever_happens_on_the_way() {
     let mut dice = Dice(seed);
     let mut server = TestServer::start_wired(|_| {}, |_| Arc::new(SystemClock), |node| node).await;
     server.clock.set_wall(SystemClock.now());
+    let places = make_places(&server, subscribers.div_ceil(VALIDATORS_PER_API).max(2)).await;
     let (mut known, mut ways) = (Vec::new(), Vec::new());
     for index in 0..revocations {
-        let (token, way) = prepare(&server, index, &mut dice).await;
+        let place = places[usize::try_from(index).expect("small") % places.len()];
+        let (token, way) = prepare(&server, place, index, &mut dice).await;
         known.push(token);
         ways.push(way);
     }
     // Some live on: whoever refuses everything keeps the bound too.
     let mut living = Vec::new();
-    for (api, caller) in [(API, API_CLIENT), (JWT_API, JWT_API_CLIENT)] {
-        let token = server.issue(APP, api).await;
+    for Place { api, caller } in places.iter().copied() {
+        let token = server.issue(FEED_APP, api).await;
         living.push((api, facts(&server, caller, &token).await));
     }
     let known = Arc::new(known);
     let proxy = Proxy::start(server.address()).await;
     let mut validators = Vec::new();
     for index in 0..subscribers {
-        let (api, caller) =
-            if index.is_multiple_of(2) { (API, API_CLIENT) } else { (JWT_API, JWT_API_CLIENT) };
+        let Place { api, caller } = places[usize::try_from(index).expect("small") % places.len()];
         let state = Mutex::new(Validator::new(u128::from(index) + 1));
         let running = Arc::new(Running { api, state, lost: AtomicBool::new(false) });
         let client = FeedClient::new(proxy.address, caller);
@@ -369,7 +416,7 @@ async fn revoke(server: &TestServer, way: &Way) {
         Way::Grant(id) => seed::cut(server, CutKind::Grant, *id).await,
         Way::Session(id) => seed::cut(server, CutKind::Session, *id).await,
         Way::User(id) => seed::cut(server, CutKind::User, *id).await,
-        Way::Token(token) => assert_eq!(server.revoke(APP, token).await.status, 200),
+        Way::Token(token) => assert_eq!(server.revoke(FEED_APP, token).await.status, 200),
     }
 }
 
