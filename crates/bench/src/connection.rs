@@ -64,6 +64,12 @@ impl Endpoint {
         self.address
     }
 
+    /// A TLS session that has not begun yet; `None` for plain HTTP.
+    pub(crate) fn session(&self) -> Result<Option<ClientConnection>> {
+        let Some((config, name)) = &self.tls else { return Ok(None) };
+        ClientConnection::new(Arc::clone(config), name.clone()).context("begin TLS").map(Some)
+    }
+
     /// A connection that is ready for requests, its handshake done, still blocking.
     pub(crate) fn connect(&self) -> Result<(TcpStream, Option<ClientConnection>)> {
         let context = || format!("connect to {}", self.address);

@@ -15,11 +15,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use lydian_http::body::read_body;
 use lydian_primitives::limits;
-use lydian_server::listener::{self, ConnectionInfo, ListenerMetrics, ListenerSettings, Responder, Shutdown};
+use lydian_server::listener::{
+    self, AnswerBody, ConnectionInfo, ListenerMetrics, ListenerSettings, Responder, Shutdown,
+};
 use lydian_server::tls::{TlsFiles, TlsReloader, TlsVersions};
 use serde::{Deserialize, Serialize};
 
@@ -189,8 +190,8 @@ impl Constantly {
         Ok(Self { status, fields, body: Bytes::from(constant.body), log })
     }
 
-    fn answer(&self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(self.body.clone()));
+    fn answer(&self) -> Response<AnswerBody> {
+        let mut response = Response::new(AnswerBody::from(self.body.clone()));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.fields.clone();
         response
@@ -202,14 +203,14 @@ impl Responder for Constantly {
         &self,
         request: Request<Incoming>,
         _connection: &ConnectionInfo,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<AnswerBody> {
         let body = read_body(request.into_body(), limits::BODY_BYTES_MAX, limits::BODY_IDLE_TIMEOUT).await;
         let durable = match &self.log {
             Some(log) => log.append().await.is_ok(),
             None => true,
         };
         if body.is_err() || !durable {
-            let mut response = Response::new(Full::default());
+            let mut response = Response::new(AnswerBody::default());
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             return response;
         }

@@ -1,5 +1,6 @@
 //! The rows of the report, by the id of the target that each answers to.
 
+mod feed;
 mod introspection;
 mod issuing;
 mod people;
@@ -25,7 +26,7 @@ pub struct Entry {
 }
 
 /// All targets that the bench measures, in the order of the report.
-pub const ALL: [Entry; 9] = [
+pub const ALL: [Entry; 10] = [
     Entry {
         id: "P1",
         what: "introspection of live opaque tokens",
@@ -67,6 +68,12 @@ pub const ALL: [Entry; 9] = [
         what: "local validation of tokens seen before",
         steps: |rounds| rounds,
         measure: validation::seen_before,
+    },
+    Entry {
+        id: "P6",
+        what: "revocation to 1,000 feed subscribers",
+        steps: |_| 2,
+        measure: feed::propagation,
     },
     Entry {
         id: "P7",

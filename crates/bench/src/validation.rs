@@ -181,6 +181,7 @@ pub fn ledger(entries: u64) -> Ledger {
     for entry in 0..entries {
         let subject = u128::from(entry) << 64 | 1;
         let row = |event| LogRow {
+            reach: lydian_revocation::Reach::default(),
             seq: Seq::from_number(entry),
             link: Link::NONE,
             event_id: 0,

@@ -66,9 +66,17 @@ const CAMPAIGNS: &[Campaign] = &[
         run: crate::failing_disk::run,
     },
     Campaign {
+        name: "feed",
+        what: "the way to validators is cut, stalled and slowed, the server restarts: nobody accepts after the bound; --rounds is revocations",
+        gate: "120 revocations, 20 subscribers",
+        full: "10,000 revocations, 1,000 subscribers",
+        beside_others: false,
+        run: crate::feed::run,
+    },
+    Campaign {
         name: "fuzz",
         what: "mutated inputs for every parser that the network or a file reaches; --rounds is seconds per target",
-        gate: "5 s for each of 40 targets",
+        gate: "5 s for each of 41 targets",
         full: "600 s for each target",
         beside_others: false,
         run: crate::fuzz::run,

@@ -10,6 +10,7 @@ mod codes;
 mod crash;
 mod disk_full;
 mod failing_disk;
+mod feed;
 mod fuzz;
 mod hostile;
 mod leaks;

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::ExitCode;
 
-use lydian_admin_api::operations::revoke::{Revoke, Subject};
+use lydian_admin_api::operations::revoke::{Revoke, Subject, Validators};
 use lydian_domain::RealmName;
 use lydian_server::control::Absent;
 
@@ -21,6 +21,9 @@ pub(crate) struct Arguments {
     /// in every realm, anything else in the default realm
     #[arg(long, value_name = "NAME", value_parser = realm_name, required_unless_present = "SubjectArguments")]
     realm: Option<RealmName>,
+    /// Wait until validators know it too, so many seconds at most (10 at most)
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "3")]
+    wait: Option<u64>,
 }
 
 /// What dies: one of these, or a whole realm.
@@ -60,11 +63,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     } else {
         Subject::Realm
     };
-    let operation = Revoke { realm: arguments.realm.clone(), subject };
+    let operation = Revoke { realm: arguments.realm.clone(), subject, wait_seconds: arguments.wait };
     let outcome = arguments.target.perform("revoke", Absent::Refuse, operation)?;
     arguments.target.show(&outcome, || {
         let before = if outcome.was_dead { " (it was dead before)" } else { "" };
-        format!("Revoked: {}{before}. Log position {}.", outcome.revoked, outcome.position)
+        let known = outcome.validators.as_ref().map_or_else(String::new, |validators| {
+            let Validators { connected, applied, complete } = validators;
+            let others = if *complete { "" } else { ", and leases of others still run" };
+            format!(" {applied} of {connected} validators know it{others}.")
+        });
+        format!("Revoked: {}{before}. Log position {}.{known}", outcome.revoked, outcome.position)
     })
 }
 

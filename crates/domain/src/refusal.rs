@@ -23,6 +23,8 @@ pub enum Refusal {
     BearerScopeMissing,
     /// The request body does not have the type of a form.
     BodyNotForm,
+    /// The body is not typed as JSON.
+    BodyNotJson,
     /// The parameter `claims` is no JSON object of the right form (OpenID Connect Core §5.5).
     ClaimsMalformed,
     /// The client assertion is malformed, unsigned, expired, for somebody else, or lives too long (RFC 7523 §3).
@@ -79,6 +81,10 @@ pub enum Refusal {
     DeviceTooFast,
     /// The factor cannot be added: it is there already, or belongs to somebody else.
     FactorNotAdded,
+    /// The credentials are not those of an API that is enabled.
+    FeedForApisOnly,
+    /// A position in the revocation feed is no position, or none of this log.
+    FeedPositionMalformed,
     /// A page was left open for too long.
     FlowExpired,
     /// What a page sent back was made for another browser, or altered.
@@ -91,6 +97,8 @@ pub enum Refusal {
     GrantTypeNotAllowed,
     /// The grant type is not offered (RFC 6749 §5.2).
     GrantTypeUnsupported,
+    /// The request for a lease is no JSON object of the right form.
+    LeaseRequestMalformed,
     /// The link of a mail was used, has expired, or is none of ours.
     LinkUsed,
     /// A sign-in is needed, and the client forbade to ask (OpenID Connect Core §3.1.2.6).
@@ -171,7 +179,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant.
-    pub const ALL: [Self; 80] = [
+    pub const ALL: [Self; 84] = [
         Self::AccessDenied,
         Self::AuthenticationMethodsMixed,
         Self::AuthenticationSchemeUnknown,
@@ -180,6 +188,7 @@ impl Refusal {
         Self::BearerMalformed,
         Self::BearerScopeMissing,
         Self::BodyNotForm,
+        Self::BodyNotJson,
         Self::ClaimsMalformed,
         Self::ClientAssertionInvalid,
         Self::ClientAssertionReplayed,
@@ -208,12 +217,15 @@ impl Refusal {
         Self::DevicePending,
         Self::DeviceTooFast,
         Self::FactorNotAdded,
+        Self::FeedForApisOnly,
+        Self::FeedPositionMalformed,
         Self::FlowExpired,
         Self::FlowInvalid,
         Self::FormMalformed,
         Self::GrantTypeMissing,
         Self::GrantTypeNotAllowed,
         Self::GrantTypeUnsupported,
+        Self::LeaseRequestMalformed,
         Self::LinkUsed,
         Self::LoginRequired,
         Self::MaxAgeMalformed,
@@ -287,6 +299,7 @@ impl Refusal {
             | Self::TokenOfAnotherClient => ErrorCode::InvalidGrant,
             Self::AuthenticationMethodsMixed
             | Self::BodyNotForm
+            | Self::BodyNotJson
             | Self::ClaimsMalformed
             | Self::CodeChallengeMalformed
             | Self::CodeChallengeMethodUnsupported
@@ -294,10 +307,12 @@ impl Refusal {
             | Self::CodeMissing
             | Self::DeviceCodeMissing
             | Self::FactorNotAdded
+            | Self::FeedPositionMalformed
             | Self::FlowExpired
             | Self::FlowInvalid
             | Self::FormMalformed
             | Self::GrantTypeMissing
+            | Self::LeaseRequestMalformed
             | Self::LinkUsed
             | Self::MaxAgeMalformed
             | Self::NonceTooLong
@@ -330,7 +345,7 @@ impl Refusal {
             Self::RequestUriUnsupported => ErrorCode::RequestUriNotSupported,
             Self::DeviceTooFast => ErrorCode::SlowDown,
             Self::UnmetAuthenticationRequirements => ErrorCode::UnmetAuthenticationRequirements,
-            Self::GrantTypeNotAllowed => ErrorCode::UnauthorizedClient,
+            Self::FeedForApisOnly | Self::GrantTypeNotAllowed => ErrorCode::UnauthorizedClient,
             Self::GrantTypeUnsupported => ErrorCode::UnsupportedGrantType,
             Self::ResponseTypeUnsupported => ErrorCode::UnsupportedResponseType,
         }
@@ -355,6 +370,7 @@ impl Refusal {
             Self::BearerInactive | Self::BearerMalformed => "the access token is not valid",
             Self::BearerScopeMissing => "the access token lacks the scope introspect",
             Self::BodyNotForm => "the body must have the type application/x-www-form-urlencoded",
+            Self::BodyNotJson => "the body must have the type application/json",
             Self::ClaimsMalformed => "the parameter claims is malformed",
             Self::CodeChallengeMalformed => "the code_challenge must be 43 characters of base64url",
             Self::CodeChallengeMethodUnsupported => "the code_challenge_method must be S256",
@@ -375,12 +391,15 @@ impl Refusal {
             Self::DevicePending => "the person has not decided yet",
             Self::DeviceTooFast => "the device asks too often: wait longer",
             Self::FactorNotAdded => "this second factor cannot be added",
+            Self::FeedForApisOnly => "these are not the credentials of an API that is enabled",
+            Self::FeedPositionMalformed => "the position in the feed must be a known number or epoch:number",
             Self::FlowExpired => "the request is too old: begin again",
             Self::FlowInvalid => "the request does not belong to this browser: begin again",
             Self::FormMalformed => "the body is not valid form encoding of UTF-8",
             Self::GrantTypeMissing => "the parameter grant_type is missing",
             Self::GrantTypeNotAllowed => "the client may not use this grant type",
             Self::GrantTypeUnsupported => "the grant type is not offered",
+            Self::LeaseRequestMalformed => "the lease request is malformed",
             Self::LinkUsed => "the link was used or has expired",
             Self::LoginRequired => "the person has to sign in first",
             Self::MaxAgeMalformed => "the parameter max_age is a number of seconds",

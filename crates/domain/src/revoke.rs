@@ -1,6 +1,7 @@
 //! What dies when a client revokes a token (RFC 7009 §2.1).
 
 use lydian_primitives::Timestamp;
+use lydian_revocation::Reach;
 
 use crate::introspect::Inspected;
 use crate::records::{Client, GrantId, RevocationCascade};
@@ -18,6 +19,8 @@ pub enum Revocation {
         id: TokenId,
         /// When it would have expired.
         expires_at: Timestamp,
+        /// Who can hold it.
+        reach: Reach,
     },
 }
 
@@ -40,7 +43,7 @@ pub fn revoke(client: &Client, token: Inspected<'_>) -> Result<Revocation, Refus
     match (token, client.revocation_cascade) {
         (Inspected::Refresh(_), _) | (_, RevocationCascade::Grant) => Ok(Revocation::Grant(grant)),
         (Inspected::Access(access), RevocationCascade::Standard) => {
-            Ok(Revocation::Token { id: access.id, expires_at: access.expires_at })
+            Ok(Revocation::Token { id: access.id, expires_at: access.expires_at, reach: access.reach() })
         }
     }
 }

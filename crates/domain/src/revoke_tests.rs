@@ -18,7 +18,7 @@ fn check_access(cascade: RevocationCascade, token: &AccessToken, expected: Revoc
 }
 
 fn alone(token: &AccessToken) -> Revocation {
-    Revocation::Token { id: token.id, expires_at: token.expires_at }
+    Revocation::Token { id: token.id, expires_at: token.expires_at, reach: token.reach() }
 }
 
 /// A user's, a client's own, one for the issuer, a JWT, one that lives beyond the horizon.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lydian_jose::Algorithm;
 use lydian_oauth_types::{ClientAuthMethod, GrantType, ScopeSet};
 use lydian_primitives::{BootInstant, Digest, Hour, Timestamp};
-use lydian_revocation::{CutKind, Event, Ledger, Link, LogPosition, LogRow, Seq, View};
+use lydian_revocation::{CutKind, Event, Ledger, Link, LogPosition, LogRow, Reach, Seq, View};
 
 use crate::introspect::{Inactive, Inspected, ParentRows, World, introspect};
 use crate::records::realm::SigningAlgorithm;
@@ -202,6 +202,7 @@ pub(crate) fn ledger(first: u64, events: &[Event]) -> Ledger {
             event_id: u128::from(number),
             at: ISSUED,
             event: *event,
+            reach: Reach::default(),
         };
         ledger.apply(&row).unwrap();
     }

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use crate::outcome::Outcome;
-use crate::targets::{authentication, factors, files, http, jose, oauth, requests, tokens, validation};
+use crate::targets::{authentication, factors, feed, files, http, jose, oauth, requests, tokens, validation};
 use crate::words::{
-    ADDRESSES, CLAIMS, CONFIGURATION, CONTENT_TYPES, FORM, HEADERS, JSON, JWK, JWS, NUMBERS, PATHS, PEM,
-    RECORDS, REQUESTS, SCOPES, TOML, URIS,
+    ADDRESSES, CLAIMS, CONFIGURATION, CONTENT_TYPES, FEED, FORM, HEADERS, JSON, JWK, JWS, NUMBERS, PATHS,
+    PEM, RECORDS, REQUESTS, SCOPES, TOML, URIS,
 };
 
 /// A parser with its promise, and what is known of its inputs.
@@ -84,6 +84,7 @@ const TARGETS: &[Target] = &[
     target!("credentials", authentication::credentials, HEADERS, 4_096, oauth::basic_seeds),
     target!("dpop_proof", validation::dpop_proof, JWS, 4_096, validation::dpop_proof_seeds),
     target!("factor_code", factors::factor_code, NUMBERS, 80),
+    target!("feed", feed::values, FEED, 4_096, feed::seeds),
     target!("form", oauth::form, FORM, 8_192, oauth::form_seeds),
     target!("forwarded", http::forwarded, ADDRESSES, 1_024),
     target!("handle", tokens::handle, &[], 64, tokens::handle_seeds),

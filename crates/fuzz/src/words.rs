@@ -86,6 +86,33 @@ pub(crate) const CLAIMS: &[&str] = &[
 ];
 pub(crate) const NUMBERS: &[&str] =
     &["e", "E", "+", "-", ".", "e-2147483648", "e+400", "e401", "9007199254740991", "0.", "1e"];
+pub(crate) const FEED: &[&str] = &[
+    "\"epoch\":1",
+    "\"after\":",
+    "\"after_link\":\"0000000000000001\"",
+    "\"through\":9007199254740991",
+    "\"link\":",
+    "\"events\":[]",
+    "\"seq\":",
+    "\"prev\":",
+    "\"kind\":\"token\"",
+    "\"kind\":\"realm\"",
+    "\"key\":\"AAAAAAAAAAAAAAAAAAAAAA\"",
+    "\"until\":",
+    "\"digest\":{\"from_hour\":",
+    "\"xor\":\"ffffffffffffffff\"",
+    "\"count\":",
+    "\"applied\":",
+    "\"last\":",
+    "\"lease_ms\":2000",
+    "\"validator\":",
+    "\"lagging\":[",
+    "id: 1:2\n",
+    "data: {}\n\n",
+    ":\n",
+    "9007199254740992",
+];
+
 pub(crate) const FORM: &[&str] = &[
     "&",
     "=",

@@ -113,7 +113,11 @@ impl Counters {
             }
             Problem::Service(ServiceError::TooManyRequests(_)) => add(&self.shard().too_many_requests),
             Problem::Service(ServiceError::Unavailable(_)) => add(&self.shard().unavailable),
-            Problem::Body(_) | Problem::MethodNotAllowed(_) | Problem::NotFound => {}
+            Problem::Body(_)
+            | Problem::FeedDiverged
+            | Problem::FeedMissed
+            | Problem::MethodNotAllowed(_)
+            | Problem::NotFound => {}
         }
     }
 

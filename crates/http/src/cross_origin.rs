@@ -10,10 +10,10 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
-use http_body_util::Full;
 use lydian_domain::authorize::redirects_match;
 use lydian_service::{RealmState, Service};
 
+use crate::answer_body::AnswerBody;
 use crate::routes::{Endpoint, Route};
 use crate::{Answer, find_realm, response};
 
@@ -36,7 +36,7 @@ pub fn answer_preflight(service: &Service, route: Route<'_>, head: &Parts) -> Op
     }
     let realm = find_realm(service, route.realm).ok()?;
     let origin = admitted(&realm, &head.headers)?;
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(AnswerBody::default());
     *answer.status_mut() = StatusCode::NO_CONTENT;
     let headers = answer.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);

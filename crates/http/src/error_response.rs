@@ -31,6 +31,10 @@ pub enum Scheme {
 pub enum Problem {
     /// The request body was not read.
     Body(BodyError),
+    /// A validator knows another history than this server: it gives up its lease and loads a snapshot (409).
+    FeedDiverged,
+    /// The feed cannot go on from where a validator stands: it loads a snapshot (410).
+    FeedMissed,
     /// Another method than the endpoint answers.
     MethodNotAllowed(Endpoint),
     /// There is nothing at this path.
@@ -71,6 +75,14 @@ pub fn render(problem: &Problem) -> Answer {
         Problem::Body(BodyError::NoRoom) => {
             let text = "the server reads too many large requests: try again";
             later(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(1), text)
+        }
+        Problem::FeedDiverged => {
+            let text = "this is another history: give up the lease and load a snapshot";
+            plain(StatusCode::CONFLICT, ErrorCode::InvalidRequest, text)
+        }
+        Problem::FeedMissed => {
+            let text = "the feed cannot go on from there: load a snapshot";
+            plain(StatusCode::GONE, ErrorCode::InvalidRequest, text)
         }
         Problem::MethodNotAllowed(endpoint) => {
             let mut answer = plain(

@@ -5,6 +5,7 @@
 //! and JSON.
 #![forbid(unsafe_code)]
 
+pub mod answer_body;
 pub mod body;
 pub mod client_address;
 pub mod counters;
@@ -12,6 +13,7 @@ pub mod credentials;
 pub mod cross_origin;
 pub mod device;
 pub mod error_response;
+pub mod feed;
 pub mod form_request;
 pub mod introspect;
 pub mod introspection_answer;
@@ -30,9 +32,9 @@ use bytes::Bytes;
 use http::header::{HeaderValue, STRICT_TRANSPORT_SECURITY};
 use http::{Method, Request, Response};
 use http_body::Body;
-use http_body_util::Full;
 use lydian_service::{RealmState, Service};
 
+pub use answer_body::AnswerBody;
 pub use counters::Counters;
 
 use crate::client_address::Network;
@@ -42,7 +44,7 @@ use crate::people::links::Linked;
 use crate::routes::{Endpoint, Route};
 
 /// An answer with its whole body.
-pub type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<AnswerBody>;
 
 const ONE_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
@@ -126,6 +128,15 @@ impl Endpoints {
             Endpoint::Continue => self.person(Asked::Continue, route, head, body, peer).await,
             Endpoint::Device => people::device::handle(&self.service, route.realm, head, body, peer).await,
             Endpoint::DeviceAuthorize => device::handle(&self.service, route.realm, head, body, peer).await,
+            Endpoint::FeedLease => feed::lease::handle(&self.service, route.realm, head, body, peer).await,
+            Endpoint::FeedMetadata => {
+                Ok(published::feed(&*find_realm(&self.service, route.realm)?, &head.headers))
+            }
+            Endpoint::FeedPropagation => {
+                feed::propagation::handle(&self.service, route.realm, head, peer).await
+            }
+            Endpoint::FeedSnapshot => feed::snapshot::handle(&self.service, route.realm, head, peer).await,
+            Endpoint::FeedStream => feed::stream::handle(&self.service, route.realm, head, peer).await,
             Endpoint::ForgottenPassword => {
                 self.linked(Linked::ForgottenPassword, route, head, body, peer).await
             }

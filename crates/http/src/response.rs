@@ -8,9 +8,9 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::Full;
 
 use crate::Answer;
+use crate::answer_body::AnswerBody;
 
 /// The type of every JSON answer (RFC 8259 §11 defines no charset).
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -33,7 +33,7 @@ static JSON_HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
 
 /// A JSON answer that nobody may keep: tokens, claims and errors (RFC 6749 §5.1, RFC 7662 §2.2).
 pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(AnswerBody::from(body));
     *answer.status_mut() = status;
     *answer.headers_mut() = JSON_HEADERS.clone();
     answer
@@ -50,6 +50,6 @@ pub fn harden(headers: &mut HeaderMap) {
 pub fn without_body(mut answer: Answer) -> Answer {
     let length = http_body::Body::size_hint(answer.body()).exact().unwrap_or(0);
     answer.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
-    *answer.body_mut() = Full::new(Bytes::new());
+    *answer.body_mut() = AnswerBody::default();
     answer
 }

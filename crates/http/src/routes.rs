@@ -22,6 +22,16 @@ pub enum Endpoint {
     Device,
     /// RFC 8628 §3.1.
     DeviceAuthorize,
+    /// A validator asks for a lease.
+    FeedLease,
+    /// Where the revocation feed is.
+    FeedMetadata,
+    /// Which validators have applied what.
+    FeedPropagation,
+    /// What a validator begins with.
+    FeedSnapshot,
+    /// Revocations as they happen.
+    FeedStream,
     /// The page that asks for a link to a new password.
     ForgottenPassword,
     /// RFC 7662.
@@ -48,7 +58,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 24] = [
         Self::Account,
         Self::Asset,
         Self::Authorize,
@@ -57,6 +67,11 @@ impl Endpoint {
         Self::Continue,
         Self::Device,
         Self::DeviceAuthorize,
+        Self::FeedLease,
+        Self::FeedMetadata,
+        Self::FeedPropagation,
+        Self::FeedSnapshot,
+        Self::FeedStream,
         Self::ForgottenPassword,
         Self::Introspect,
         Self::Jwks,
@@ -82,13 +97,15 @@ impl Endpoint {
             | Self::UserInfo
             | Self::Device => "GET, HEAD, POST",
             Self::Consent
+            | Self::FeedLease
             | Self::Introspect
             | Self::Revoke
             | Self::SignIn
             | Self::Token
             | Self::DeviceAuthorize
             | Self::Par => "POST",
-            Self::Asset | Self::Continue | Self::Jwks | Self::Metadata => "GET, HEAD",
+            Self::FeedPropagation | Self::FeedSnapshot | Self::FeedStream => "GET",
+            Self::Asset | Self::Continue | Self::FeedMetadata | Self::Jwks | Self::Metadata => "GET, HEAD",
         }
     }
 
@@ -104,13 +121,15 @@ impl Endpoint {
             | Self::UserInfo
             | Self::Device => method == Method::GET || method == Method::HEAD || method == Method::POST,
             Self::Consent
+            | Self::FeedLease
             | Self::Introspect
             | Self::Revoke
             | Self::SignIn
             | Self::Token
             | Self::DeviceAuthorize
             | Self::Par => method == Method::POST,
-            Self::Asset | Self::Continue | Self::Jwks | Self::Metadata => {
+            Self::FeedPropagation | Self::FeedSnapshot | Self::FeedStream => method == Method::GET,
+            Self::Asset | Self::Continue | Self::FeedMetadata | Self::Jwks | Self::Metadata => {
                 method == Method::GET || method == Method::HEAD
             }
         }
@@ -128,6 +147,11 @@ impl Endpoint {
             Self::ConfirmAddress => "confirm_address",
             Self::Consent => "consent",
             Self::Continue => "continue",
+            Self::FeedLease => "feed_lease",
+            Self::FeedMetadata => "feed_metadata",
+            Self::FeedPropagation => "feed_propagation",
+            Self::FeedSnapshot => "feed_snapshot",
+            Self::FeedStream => "feed_stream",
             Self::ForgottenPassword => "forgotten_password",
             Self::Introspect => "introspect",
             Self::Jwks => "jwks",
@@ -152,7 +176,7 @@ pub struct Route<'a> {
 }
 
 /// The paths of a realm. Another realm than the default one has them under `/t/{realm}`.
-pub const PATHS: [(&str, Endpoint); 19] = [
+pub const PATHS: [(&str, Endpoint); 24] = [
     ("/oauth2/device_authorize", Endpoint::DeviceAuthorize),
     ("/oauth2/device", Endpoint::Device),
     ("/oauth2/par", Endpoint::Par),
@@ -169,6 +193,11 @@ pub const PATHS: [(&str, Endpoint); 19] = [
     ("/oauth2/introspect", Endpoint::Introspect),
     ("/oauth2/token", Endpoint::Token),
     ("/oauth2/revoke", Endpoint::Revoke),
+    ("/oauth2/revocations", Endpoint::FeedMetadata),
+    ("/oauth2/revocations/lease", Endpoint::FeedLease),
+    ("/oauth2/revocations/propagation", Endpoint::FeedPropagation),
+    ("/oauth2/revocations/snapshot", Endpoint::FeedSnapshot),
+    ("/oauth2/revocations/stream", Endpoint::FeedStream),
     ("/oauth2/jwks", Endpoint::Jwks),
     // OpenID Connect appends the well-known path to the issuer (Discovery §4); migrants ask under the token endpoint.
     ("/.well-known/openid-configuration", Endpoint::Metadata),

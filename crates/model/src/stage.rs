@@ -445,7 +445,7 @@ impl Stage {
         let Ok(moment) = self.service.moment() else { return Ok(Outcome::Unavailable { unknown: false }) };
         let Some(realm) = self.realm(client.realm()) else { return Ok(Outcome::Said(Said::Refused)) };
         match self.service.revoke(&realm, authenticated, &self.tokens[token], None, &moment).await {
-            Ok(()) => Ok(Outcome::Said(Said::Done)),
+            Ok(_) => Ok(Outcome::Said(Said::Done)),
             Err(error) => of_service(error),
         }
     }

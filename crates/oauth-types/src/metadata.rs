@@ -71,3 +71,25 @@ pub struct ServerMetadata {
     /// OpenID Connect Discovery §3.
     pub claims_parameter_supported: bool,
 }
+
+/// Where validators learn of revocations, and for how long they may trust what they know: a document of its own, because the members of
+/// [`ServerMetadata`] are registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FeedMetadata {
+    /// The issuer identifier.
+    pub issuer: String,
+    /// Everything that can still matter, to begin with.
+    pub snapshot_endpoint: String,
+    /// What happens, as it happens.
+    pub stream_endpoint: String,
+    /// For how long what was applied may be trusted.
+    pub lease_endpoint: String,
+    /// Which validators have applied what.
+    pub propagation_endpoint: String,
+    /// How long a lease runs, in milliseconds.
+    pub lease_ms: u64,
+    /// How far clocks may drift apart meanwhile, in milliseconds: the bound is the sum of both.
+    pub margin_ms: u64,
+    /// For how long facts about a token may be kept with the feed, in seconds: what was revoked longer ago is not told any more.
+    pub horizon_seconds: u64,
+}

@@ -156,3 +156,28 @@ pub const PAGE_MAX: usize = 1_000;
 pub const CONFLICT_RETRIES_MAX: usize = 4;
 /// Rows that one step of the cleanup deletes.
 pub const FORGET_ROWS_MAX: usize = 1_000;
+
+/// Most events of one batch of the revocation feed.
+pub const FEED_BATCH_EVENTS_MAX: usize = 1_000;
+/// Longest line of the revocation feed that a subscriber reads, in bytes: a batch of the most events.
+pub const FEED_LINE_BYTES_MAX: usize = 256 * 1024;
+/// Rows of the log that are kept for subscribers who come back; who missed more loads a snapshot.
+pub const FEED_ROWS_MAX: usize = 65_536;
+/// Most streams of the revocation feed that are open at once.
+pub const FEED_STREAMS_MAX: usize = 4_096;
+/// Most streams of one API.
+pub const FEED_STREAMS_PER_API_MAX: usize = 256;
+/// Most snapshots that are sent at once.
+pub const FEED_SNAPSHOTS_MAX: usize = 64;
+/// Most validators that hold a lease at once.
+pub const FEED_VALIDATORS_MAX: usize = 16_384;
+/// Most validators of one API that hold a lease at once.
+pub const FEED_VALIDATORS_PER_API_MAX: usize = 1_024;
+/// For how long revocations are collected before they are sent together.
+pub const FEED_BATCH_INTERVAL: Duration = Duration::from_millis(25);
+/// How often a stream without events says how far it is.
+pub const FEED_HEARTBEAT: Duration = Duration::from_secs(5);
+/// Longest time in which a subscriber takes nothing of its stream.
+pub const FEED_STALL: Duration = Duration::from_secs(10);
+/// Longest time that a revocation waits for validators, whatever it prefers.
+pub const FEED_WAIT_MAX: Duration = Duration::from_secs(10);

@@ -84,6 +84,46 @@ pub enum Event {
     },
 }
 
+/// Whom a row of the log concerns: who cannot hold what it names need not hear of it.
+///
+/// What is not known is `None`, and concerns everybody: a row too many costs a lookup, a row too few a revocation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Reach {
+    /// The realm.
+    pub realm: Option<u64>,
+    /// The API for which the tokens are, when it is one API; [`Self::ISSUER`] for the issuer itself.
+    pub api: Option<u64>,
+    /// What the subject is called on the wire, when that is how validators know it (clients and keys): see [`name_key`].
+    pub name: Option<u128>,
+}
+
+impl Reach {
+    /// Stands in [`Self::api`] for the issuer itself.
+    pub const ISSUER: u64 = 0;
+
+    /// Everything of a realm.
+    pub const fn realm(realm: u64) -> Self {
+        Self { realm: Some(realm), api: None, name: None }
+    }
+
+    /// The tokens for one API of a realm.
+    pub const fn api(realm: u64, api: u64) -> Self {
+        Self { realm: Some(realm), api: Some(api), name: None }
+    }
+
+    /// The same for a subject that validators know by name.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { name: Some(name_key(name)), ..self }
+    }
+}
+
+/// The key of a client or signing key: the first 128 bits of SHA-256 over its `client_id` or `kid`.
+pub fn name_key(name: &str) -> u128 {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
+    digest.as_ref().iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte))
+}
+
 /// One row of the append-only log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogRow {
@@ -97,6 +137,8 @@ pub struct LogRow {
     pub at: Timestamp,
     /// What happened.
     pub event: Event,
+    /// Whom it concerns.
+    pub reach: Reach,
 }
 
 impl LogRow {

@@ -289,6 +289,7 @@ mod tests {
             event_id: u128::from(seq),
             at,
             event,
+            reach: crate::event::Reach::default(),
         }
     }
 

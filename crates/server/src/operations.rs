@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
-use lydian_http::Counters;
 use lydian_http::counters::{header, line};
+use lydian_http::{AnswerBody, Counters};
 use lydian_service::Service;
 
 use crate::listener::{ConnectionInfo, ListenerMetrics, Responder, ShutdownSignal};
@@ -72,7 +70,7 @@ impl Operations {
         ready
     }
 
-    async fn ready(&self) -> Response<Full<Bytes>> {
+    async fn ready(&self) -> Response<AnswerBody> {
         let is_ready = self.readiness().await;
         let insecure: Vec<String> = self.insecure_options.iter().map(|name| format!("\"{name}\"")).collect();
         let body = format!("{{\"ready\":{is_ready},\"insecure_options\":[{}]}}", insecure.join(","));
@@ -80,7 +78,7 @@ impl Operations {
         answer(status, "application/json", body)
     }
 
-    fn metrics(&self) -> Response<Full<Bytes>> {
+    fn metrics(&self) -> Response<AnswerBody> {
         let mut text = String::with_capacity(8 * 1024);
         self.counters.write_prometheus(&mut text);
         let node = self.service.node();
@@ -167,7 +165,7 @@ impl Responder for Operations {
         &self,
         request: Request<Incoming>,
         _connection: &ConnectionInfo,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<AnswerBody> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             let mut refused =
                 problem(StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not answer this method");
@@ -183,13 +181,13 @@ impl Responder for Operations {
     }
 }
 
-fn problem(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+fn problem(status: StatusCode, text: &str) -> Response<AnswerBody> {
     let body = format!("{{\"error\":\"invalid_request\",\"error_description\":\"{text}\"}}");
     answer(status, "application/json", body)
 }
 
-fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response<AnswerBody> {
+    let mut answer = Response::new(AnswerBody::from(body));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -9,12 +9,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use lydian_admin_api::{AdminApi, CONTROL_SOCKET, Host, SnapshotFacts};
-use lydian_http::{Counters, Endpoints};
+use lydian_http::{AnswerBody, Counters, Endpoints};
 use lydian_primitives::{Clock, Mint, SystemClock, SystemEntropy};
 use lydian_service::administration::examination::Finding;
 use lydian_service::apply::ApplyDocumentError;
@@ -153,7 +151,7 @@ impl Responder for Public {
         &self,
         request: Request<Incoming>,
         connection: &ConnectionInfo,
-    ) -> impl Future<Output = Response<Full<Bytes>>> + Send {
+    ) -> impl Future<Output = Response<AnswerBody>> + Send {
         self.0.respond(request, connection.peer.ip())
     }
 }
@@ -274,6 +272,14 @@ pub async fn run(config: Config, options: RunOptions, say: impl Fn(&str)) -> Res
     let api = Arc::new(AdminApi::new(Arc::clone(&store.service), Arc::new(host)));
     let control = tokio::spawn(control.serve(api, signal.clone()));
     let signals = tokio::spawn(signals.follow(shutdown, tls));
+    // Streams never come to an end by themselves: they end where the drain begins.
+    tokio::spawn({
+        let (feed, signal) = (Arc::clone(store.service.node().feed()), signal.clone());
+        async move {
+            signal.draining().await;
+            feed.close();
+        }
+    });
 
     store
         .directory

@@ -1,18 +1,20 @@
 //! Realms, APIs, clients and keys, whole and in memory, as one immutable value that is swapped when a record changes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
 use lydian_domain::audience::Apis;
 use lydian_domain::authentication::Acr;
+use lydian_domain::introspect::HORIZON;
 use lydian_domain::secrets::{HandleCipher, RealmSecrets, RootKeys, WrappingKey};
 use lydian_domain::{
     Api, ApiId, Client, ClientId, KeyId, KeyState, Realm, RealmId, RealmName, SigningKeyRecord, TokenFormat,
 };
 use lydian_jose::{Algorithm, JwkSet, SigningKey};
-use lydian_oauth_types::metadata::ServerMetadata;
+use lydian_oauth_types::metadata::{FeedMetadata, ServerMetadata};
 use lydian_oauth_types::{ClientAuthMethod, GrantType, ResourceIndicator, ScopeSet, words};
-use lydian_revocation::RecordKind;
+use lydian_revocation::{CutKind, LeaseTerms, RecordKind, name_key};
 use lydian_storage::Record;
 
 use crate::install::key_label;
@@ -51,6 +53,8 @@ pub struct RealmState {
     pub jwks_document: Arc<str>,
     /// Its metadata document (RFC 8414).
     pub metadata_document: Arc<str>,
+    /// What says where its revocation feed is.
+    pub feed_document: Arc<str>,
     /// The web origins of its applications: scripts of theirs may read what concerns them (S30).
     pub application_origins: HashSet<String>,
     apis: HashMap<ApiId, Arc<ApiState>>,
@@ -129,6 +133,20 @@ impl Directory {
             RecordKind::Realm => state.realm.id == RealmId::from_number(id),
         };
         self.by_id.values().find(holds).map(|state| state.realm.id)
+    }
+
+    /// The key under which validators know a client or signing key.
+    pub fn name_key(&self, kind: CutKind, subject: u64) -> Option<u128> {
+        let name = |state: &Arc<RealmState>| match kind {
+            CutKind::Client => {
+                state.clients.get(&ClientId::from_number(subject)).map(|client| name_key(&client.client_id))
+            }
+            CutKind::Key => {
+                state.keys.get(&KeyId::from_number(subject)).map(|entry| name_key(&entry.record.kid))
+            }
+            CutKind::Grant | CutKind::Realm | CutKind::Session | CutKind::User => None,
+        };
+        self.by_id.values().find_map(name)
     }
 
     fn remove(&mut self, realm: RealmId) {
@@ -406,6 +424,9 @@ impl Draft {
             issuer_handles: secrets.subject_handles(None),
             jwks_document: format!("{{\"keys\":[{}]}}", jwks.join(",")).into(),
             metadata_document: serde_json::to_string(&metadata).expect("strings always serialise").into(),
+            feed_document: serde_json::to_string(&feed_metadata(&places))
+                .expect("strings always serialise")
+                .into(),
             application_origins: self.clients.values().flat_map(|client| origins_of(client)).collect(),
             issuer: places.issuer,
             token_endpoint: places.token_endpoint,
@@ -464,6 +485,21 @@ fn claims_supported() -> Vec<String> {
     claims.extend(lydian_domain::claims::supported().map(str::to_owned));
     claims.sort_unstable();
     claims
+}
+
+fn feed_metadata(places: &Places) -> FeedMetadata {
+    let place = |name: &str| format!("{}/oauth2/revocations/{name}", places.base);
+    let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    FeedMetadata {
+        issuer: places.issuer.clone(),
+        snapshot_endpoint: place("snapshot"),
+        stream_endpoint: place("stream"),
+        lease_endpoint: place("lease"),
+        propagation_endpoint: place("propagation"),
+        lease_ms: milliseconds(LeaseTerms::VALIDATORS.length),
+        margin_ms: milliseconds(LeaseTerms::VALIDATORS.margin),
+        horizon_seconds: HORIZON.as_secs(),
+    }
 }
 
 fn metadata(places: &Places, apis: &HashMap<ApiId, Arc<ApiState>>) -> ServerMetadata {

@@ -201,6 +201,7 @@ impl Service {
         let log_before = mark.minus_seconds(2 * HORIZON.as_secs());
         let rows_forgotten = self.storage.forget(hour, log_before, limits::FORGET_ROWS_MAX).await?;
         let entries_forgotten = self.node.ledger().forget(mark, HORIZON);
+        self.node.feed().forget(mark);
         self.sequences.forget(mark.hour());
         Ok(Housekeeping { rows_forgotten, entries_forgotten, clock_jumped: false })
     }

@@ -15,6 +15,7 @@ pub mod error;
 pub mod exchanging;
 pub mod factors;
 pub mod facts;
+pub mod feed;
 pub mod forgetting;
 mod hashing_threads;
 pub mod id_tokens;

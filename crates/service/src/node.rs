@@ -9,11 +9,12 @@ use lydian_domain::introspect::HORIZON;
 use lydian_domain::secrets::WrappingKey;
 use lydian_primitives::prf::Prf;
 use lydian_primitives::{Clock, Entropy, Mint, Timestamp};
-use lydian_revocation::{Ledger, LogPosition, LogRow, Seq};
+use lydian_revocation::{LeaseTerms, Ledger, LogPosition, LogRow, Seq};
 use lydian_storage::{LogObserver, Record, Storage, Unavailable};
 
 use crate::directory::{Directory, DirectoryEnvironment};
 use crate::facts::FactCache;
+use crate::feed::Feed;
 use crate::forgetting;
 use crate::install;
 use crate::settings::Settings;
@@ -70,6 +71,7 @@ pub struct Node {
     store_generation: u8,
     directory: ArcSwap<Directory>,
     ledger: Ledger,
+    feed: Arc<Feed>,
     facts: FactCache,
     /// The forgetting mark: what expires at it is expired, whatever the wall clock says.
     mark: AtomicU64,
@@ -99,8 +101,13 @@ impl Node {
         };
         let mark = forgetting::load_mark(storage, now).await?;
         let head = storage.head().await?;
-        let ledger = load_ledger(storage, head, mark).await?;
         let directory = Directory::build(&environment, storage.load_records().await?);
+        let feed = Feed::new(install.store_generation, LeaseTerms::VALIDATORS, head, clock.boot_now());
+        let ledger = load_ledger(storage, head, mark, |rows| {
+            feed.restore(rows, &|kind, subject| directory.name_key(kind, subject));
+        })
+        .await?;
+        feed.forget(mark);
         Ok(Arc::new(Self {
             facts: FactCache::new(settings.fact_cache_bytes, Prf::new(&*entropy)),
             settings,
@@ -110,6 +117,7 @@ impl Node {
             store_generation: install.store_generation,
             directory: ArcSwap::from_pointee(directory),
             ledger,
+            feed,
             mark: AtomicU64::new(mark.as_unix_seconds()),
         }))
     }
@@ -149,6 +157,11 @@ impl Node {
         &self.ledger
     }
 
+    /// The revocation feed for validators.
+    pub fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
     /// The cache of token facts.
     pub fn facts(&self) -> &FactCache {
         &self.facts
@@ -181,14 +194,19 @@ impl LogObserver for Node {
             let directory = self.directory.load().with_records(&self.environment, records);
             self.directory.store(Arc::new(directory));
         }
+        let mut applied = 0;
         for row in rows {
             if let Err(gap) = self.ledger.apply(row) {
                 // The lease ends: nothing is answered until the store has given every row again.
                 self.ledger.give_up_lease();
                 tracing::error!(%gap, "the log has a gap");
-                return;
+                break;
             }
+            applied += 1;
         }
+        // After the ledger, and before whoever waits for this commit is answered: a lease that is granted after an answer is made
+        // of everything that was answered before it.
+        self.feed.append(&rows[..applied], &|kind, subject| self.directory().name_key(kind, subject));
     }
 
     fn lost_track(&self) {
@@ -209,6 +227,7 @@ async fn load_ledger(
     storage: &dyn Storage,
     head: LogPosition,
     mark: Timestamp,
+    also: impl Fn(&[LogRow]),
 ) -> Result<Ledger, Unavailable> {
     let ledger = Ledger::new(head);
     let first = storage.log_position_at(mark.minus_seconds(HORIZON.as_secs())).await?;
@@ -218,6 +237,7 @@ async fn load_ledger(
         let Some(last) = rows.last() else { break };
         after = last.seq;
         rows.iter().filter(|row| row.seq <= head.seq).for_each(|row| ledger.restore(row));
+        also(&rows);
     }
     ledger.forget(mark, HORIZON);
     Ok(ledger)

@@ -17,7 +17,8 @@ use crate::{Moment, Service};
 impl Service {
     /// Revokes a token of this client. Unknown and dead tokens are a success (RFC 7009 §2.2).
     ///
-    /// When it returns, no request that arrives afterwards is answered "active".
+    /// When it returns, no request that arrives afterwards is answered "active". It returns the position up to which validators must
+    /// have applied the log to know it too.
     ///
     /// # Errors
     ///
@@ -29,10 +30,11 @@ impl Service {
         token: &str,
         hint: Option<TokenTypeHint>,
         moment: &Moment,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<Seq, ServiceError> {
         let (revocation, marked, expires_at, coordinates) =
             match self.find_token_for(client.client(), realm, token, hint, moment).await? {
-                Found::Unknown => return Ok(()),
+                // A repeat waits as the first one did (lease protocol, rule 9), whatever is left of the token.
+                Found::Unknown => return Ok(moment.minted_at),
                 Found::Access(facts) => {
                     let token = &facts.token;
                     let revocation = revoke::revoke(client.client(), Inspected::Access(token))?;
@@ -60,23 +62,24 @@ impl Service {
         let is_known = marked.is_none_or(|position| position <= view.applied());
         // One token that is dead already needs no second death; a family is cut all the same, unless it was.
         if dead && is_known && (matches!(revocation, Revocation::Token { .. }) || marked.is_some()) {
-            return Ok(());
+            return Ok(view.applied());
         }
         self.kill(revocation, moment).await
     }
 
-    /// Kills a token or a family, and returns when every node knows it.
+    /// Kills a token or a family, and returns the position of its death when every node knows it.
     ///
     /// # Errors
     ///
     /// [`ServiceError::Unavailable`] when it is not durable, or when that is not known.
-    pub async fn kill(&self, revocation: Revocation, moment: &Moment) -> Result<(), ServiceError> {
+    pub async fn kill(&self, revocation: Revocation, moment: &Moment) -> Result<Seq, ServiceError> {
         let write = match revocation {
             Revocation::Grant(grant) => Write::Cut { kind: CutKind::Grant, subject: grant.as_number() },
-            Revocation::Token { id, expires_at } => Write::RevokeToken { token: id, expires_at },
+            Revocation::Token { id, expires_at, reach } => {
+                Write::RevokeToken { token: id, expires_at, reach }
+            }
         };
         let change = Change { preconditions: Vec::new(), writes: vec![write], at: moment.now };
-        self.storage.apply(change).await?;
-        Ok(())
+        Ok(self.storage.apply(change).await?.seq)
     }
 }

@@ -6,9 +6,9 @@ use lydian_domain::{
     UserId,
 };
 use lydian_primitives::{Entropy, Hour, Id, Timestamp};
-use lydian_revocation::{CutKind, Event, LogPosition, LogRow, RecordKind};
+use lydian_revocation::{CutKind, Event, LogPosition, LogRow, Reach, RecordKind};
 use lydian_storage::{Change, Conflict, Precondition, Write};
-use rusqlite::{Connection, Params, params};
+use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use crate::faults::Faults;
 use crate::log::{self, Head};
@@ -233,7 +233,9 @@ impl Transaction<'_> {
                 let sql = "UPDATE refresh_tokens SET replaced_at = ifnull(replaced_at, ?2) WHERE id = ?1";
                 self.run(at, sql, [token.as_stored(), replaced_at.as_stored()])?;
             }
-            Write::RevokeToken { token, expires_at } => self.revoke_token(*token, *expires_at, at)?,
+            Write::RevokeToken { token, expires_at, reach } => {
+                self.revoke_token(*token, *expires_at, *reach, at)?
+            }
             Write::TouchSession { session, idle_expires_at } => {
                 let sql = "UPDATE sessions SET idle_expires_at = ?2 WHERE id = ?1";
                 self.run(at, sql, [session.as_stored(), idle_expires_at.as_stored()])?;
@@ -259,7 +261,8 @@ impl Transaction<'_> {
 
     fn cut(&mut self, kind: CutKind, subject: u64, at: Timestamp) -> Result<(), Failure> {
         let subject = stored(subject);
-        self.log(Event::Cut { kind, subject: u128::from(subject.cast_unsigned()) }, at)?;
+        let reach = self.reach_of(kind, subject)?;
+        self.log(Event::Cut { kind, subject: u128::from(subject.cast_unsigned()) }, reach, at)?;
         let sql = match kind {
             CutKind::Client => "UPDATE clients SET cut_at = ?2 WHERE id = ?1",
             CutKind::Grant => "UPDATE grants SET cut_at = ?2 WHERE id = ?1",
@@ -272,8 +275,44 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn revoke_token(&mut self, token: TokenId, expires_at: Timestamp, at: Timestamp) -> Result<(), Failure> {
-        self.log(Event::Revoked { token: u128::from(token.as_number()), expires_at }, at)?;
+    /// Whom a cut concerns, by the row of its subject; a subject without a row concerns everybody.
+    fn reach_of(&self, kind: CutKind, subject: i64) -> Result<Reach, Failure> {
+        let sql = match kind {
+            CutKind::Client => "SELECT realm, NULL, client_id FROM clients WHERE id = ?1",
+            // The tokens of a standing grant are for one API; those of a person's grant may be for any.
+            CutKind::Grant => {
+                "SELECT realm, CASE WHEN user IS NULL THEN ifnull(api, 0) END, NULL FROM grants WHERE id = ?1"
+            }
+            CutKind::Key => "SELECT realm, NULL, kid FROM signing_keys WHERE id = ?1",
+            CutKind::Realm => "SELECT id, NULL, NULL FROM realms WHERE id = ?1",
+            CutKind::Session => "SELECT realm, NULL, NULL FROM sessions WHERE id = ?1",
+            CutKind::User => "SELECT realm, NULL, NULL FROM users WHERE id = ?1",
+        };
+        let reach = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([subject], |row| {
+                let name: Option<String> = row.get(2)?;
+                let realm: i64 = row.get(0)?;
+                let api: Option<i64> = row.get(1)?;
+                Ok(Reach {
+                    realm: Some(realm.cast_unsigned()),
+                    api: api.map(i64::cast_unsigned),
+                    name: name.as_deref().map(lydian_revocation::name_key),
+                })
+            })
+            .optional()?;
+        Ok(reach.unwrap_or_default())
+    }
+
+    fn revoke_token(
+        &mut self,
+        token: TokenId,
+        expires_at: Timestamp,
+        reach: Reach,
+        at: Timestamp,
+    ) -> Result<(), Failure> {
+        self.log(Event::Revoked { token: u128::from(token.as_number()), expires_at }, reach, at)?;
         let mark = [token.as_stored(), self.head.position.seq.as_stored()];
         // The first revocation is the one that explains. Access and refresh tokens share the numbers, so one table holds it.
         let access = "UPDATE access_tokens SET revoked_at = ifnull(revoked_at, ?2) WHERE id = ?1";
@@ -471,7 +510,8 @@ impl Transaction<'_> {
         let replace = "UPDATE users SET realm = ?2, subject = ?3, username = ?4, enabled = ?5, version = ?6, profile = ?7, \
                        password = ?8 WHERE id = ?1";
         if self.run(at, replace, &facts[..8])? == 1 {
-            return self.log(Event::UserChanged { user: u128::from(user.id.as_number()) }, at);
+            let reach = Reach::realm(user.realm.as_number());
+            return self.log(Event::UserChanged { user: u128::from(user.id.as_number()) }, reach, at);
         }
         let insert = "INSERT INTO users (id, realm, subject, username, enabled, version, profile, password, cut_at) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -480,9 +520,10 @@ impl Transaction<'_> {
 
     /// Deletes a user. Everything minted for it dies with the row of the log, and its name is free again.
     fn delete_user(&mut self, user: UserId, at: Timestamp) -> Result<(), Failure> {
+        let reach = self.reach_of(CutKind::User, user.as_stored())?;
         self.cut(CutKind::User, user.as_number(), at)?;
         self.run(at, "DELETE FROM users WHERE id = ?1", [user.as_stored()])?;
-        self.log(Event::UserChanged { user: u128::from(user.as_number()) }, at)
+        self.log(Event::UserChanged { user: u128::from(user.as_number()) }, reach, at)
     }
 
     fn forget_successors(&mut self, before: Timestamp, at: Timestamp) -> Result<(), Failure> {
@@ -592,12 +633,14 @@ impl Transaction<'_> {
     }
 
     pub(crate) fn record_changed(&mut self, kind: RecordKind, id: u64, at: Timestamp) -> Result<(), Failure> {
-        self.log(Event::RecordChanged { kind, record: u128::from(id) }, at)
+        // Records are read again by nodes; of validators, those of a changed API alone are concerned.
+        let api = (kind == RecordKind::Api).then_some(id);
+        self.log(Event::RecordChanged { kind, record: u128::from(id) }, Reach { api, ..Reach::default() }, at)
     }
 
-    fn log(&mut self, event: Event, at: Timestamp) -> Result<(), Failure> {
+    fn log(&mut self, event: Event, reach: Reach, at: Timestamp) -> Result<(), Failure> {
         self.faults.before_statement(at)?;
-        let row = self.head.append(event, at, self.entropy);
+        let row = self.head.append(event, reach, at, self.entropy);
         self.dirty = true;
         log::write_row(self.connection, &row, self.head.latest_at)?;
         self.rows.push(row);

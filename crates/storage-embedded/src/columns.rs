@@ -183,6 +183,13 @@ impl<'r> Columns<'r> {
         self.bytes()?.try_into().map_err(|_| self.malformed("a blob of the right length"))
     }
 
+    pub(crate) fn optional_array<const N: usize>(&mut self) -> rusqlite::Result<Option<[u8; N]>> {
+        let bytes = self.optional_bytes()?;
+        bytes
+            .map(|bytes| bytes.try_into().map_err(|_| self.malformed("a blob of the right length")))
+            .transpose()
+    }
+
     pub(crate) fn id<T>(&mut self) -> rusqlite::Result<Id<T>> {
         Ok(Id::from_stored(self.integer()?))
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lydian_domain::{AccessToken, TokenId};
 use lydian_primitives::{Entropy, Hour, SystemEntropy, Timestamp};
-use lydian_revocation::Event;
+use lydian_revocation::{Event, Reach};
 use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
 
@@ -79,7 +79,7 @@ impl Filler {
         let rows =
             self.in_transactions(tokens, |connection, (token, expires_at): (TokenId, Timestamp)| {
                 let event = Event::Revoked { token: u128::from(token.as_number()), expires_at };
-                let row = head.append(event, at, entropy);
+                let row = head.append(event, Reach::default(), at, entropy);
                 log::write_row(connection, &row, head.latest_at)
             })?;
         log::write_head(&self.connection, &head).map_err(|error| self.unusable(error))?;

@@ -1,7 +1,7 @@
 //! The log as rows: its head, its events, and the search by time.
 
 use lydian_primitives::{Entropy, Timestamp};
-use lydian_revocation::{CutKind, Event, Link, LogPosition, LogRow, RecordKind, Seq};
+use lydian_revocation::{CutKind, Event, Link, LogPosition, LogRow, Reach, RecordKind, Seq};
 use rusqlite::{Connection, Row, params};
 
 use crate::columns::{Columns, Malformed};
@@ -15,7 +15,13 @@ pub(crate) struct Head {
 
 impl Head {
     /// The row that follows with this event; the head moves on to it.
-    pub(crate) fn append(&mut self, event: Event, at: Timestamp, entropy: &dyn Entropy) -> LogRow {
+    pub(crate) fn append(
+        &mut self,
+        event: Event,
+        reach: Reach,
+        at: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> LogRow {
         let mut random = [0_u8; 24];
         entropy.fill(&mut random);
         let (link, event_id) = random.split_at(8);
@@ -26,6 +32,7 @@ impl Head {
             event_id: number(event_id),
             at,
             event,
+            reach,
         };
         self.position = row.position();
         self.latest_at = self.latest_at.max(at);
@@ -57,8 +64,8 @@ pub(crate) fn write_row(connection: &Connection, row: &LogRow, latest_at: Timest
     let (kind, subject, expires_at) = encode(row.event);
     connection
         .prepare_cached(
-            "INSERT INTO log (seq, link, event_id, at, latest_at, kind, subject, expires_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO log (seq, link, event_id, at, latest_at, kind, subject, expires_at, realm, api, name) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             row.seq.as_stored(),
@@ -69,13 +76,17 @@ pub(crate) fn write_row(connection: &Connection, row: &LogRow, latest_at: Timest
             kind,
             subject,
             expires_at,
+            row.reach.realm.map(u64::cast_signed),
+            row.reach.api.map(u64::cast_signed),
+            row.reach.name.map(u128::to_be_bytes),
         ])
         .map(drop)
 }
 
 pub(crate) fn rows_after(connection: &Connection, seq: Seq, limit: usize) -> rusqlite::Result<Vec<LogRow>> {
     let mut statement = connection.prepare_cached(
-        "SELECT seq, link, event_id, at, kind, subject, expires_at FROM log WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        "SELECT seq, link, event_id, at, kind, subject, expires_at, realm, api, name FROM log \
+         WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     statement.query_map(params![seq.as_stored(), limit], read_row)?.collect()
@@ -124,6 +135,11 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
                 let malformed = Box::new(Malformed("an event of the log"));
                 rusqlite::Error::FromSqlConversionFailure(4, rusqlite::types::Type::Integer, malformed)
             })?
+        },
+        reach: Reach {
+            realm: columns.optional_integer()?.map(i64::cast_unsigned),
+            api: columns.optional_integer()?.map(i64::cast_unsigned),
+            name: columns.optional_array()?.map(u128::from_be_bytes),
         },
     })
 }

@@ -8,7 +8,7 @@ use lydian_domain::{
     SessionId, SigningKeyRecord, TokenId, User, UserId,
 };
 use lydian_primitives::{Hour, Timestamp};
-use lydian_revocation::{CutKind, RecordKind};
+use lydian_revocation::{CutKind, Reach, RecordKind};
 
 /// A condition and its consequences, made in one transaction.
 #[derive(Clone, Debug, Default)]
@@ -262,6 +262,8 @@ pub enum Write {
         token: TokenId,
         /// When it would have expired.
         expires_at: Timestamp,
+        /// Who can hold it: its realm, and the API for which it is.
+        reach: Reach,
     },
     /// Moves the time at which a browser is not recognised any more because it did not come back.
     TouchSession {

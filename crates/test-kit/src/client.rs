@@ -217,7 +217,7 @@ impl Reply {
     /// What every answer must have, whatever it says.
     #[track_caller]
     fn check(&self, path: &str) {
-        const KNOWN: [&str; 26] = [
+        const KNOWN: [&str; 29] = [
             "access-control-allow-headers",
             "access-control-allow-methods",
             "access-control-allow-origin",
@@ -226,6 +226,7 @@ impl Reply {
             "allow",
             "cache-control",
             "connection",
+            "content-encoding",
             "content-length",
             "content-security-policy",
             "content-type",
@@ -236,12 +237,14 @@ impl Reply {
             "location",
             "permissions-policy",
             "pragma",
+            "preference-applied",
             "referrer-policy",
             "retry-after",
             "set-cookie",
             "transfer-encoding",
             "vary",
             "www-authenticate",
+            "x-accel-buffering",
             "x-content-type-options",
             "x-frame-options",
         ];

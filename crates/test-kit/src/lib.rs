@@ -6,6 +6,7 @@
 
 pub mod authenticator;
 pub mod client;
+pub mod feed;
 pub mod fixtures;
 pub mod forge;
 pub mod mail_server;

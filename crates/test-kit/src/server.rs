@@ -5,12 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Response;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use lydian_domain::secrets::WrappingKey;
-use lydian_http::{Counters, Endpoints};
+use lydian_http::{AnswerBody, Counters, Endpoints};
 use lydian_primitives::{Clock, Entropy, ManualClock, SecretBytes, SystemEntropy, Timestamp};
 use lydian_server::listener::{self, ConnectionInfo, ListenerMetrics, ListenerSettings, Responder, Shutdown};
 use lydian_service::{Node, RealmState, Service, Settings, apply};
@@ -45,7 +43,7 @@ impl Responder for Public {
         &self,
         request: http::Request<Incoming>,
         connection: &ConnectionInfo,
-    ) -> impl Future<Output = Response<Full<Bytes>>> + Send {
+    ) -> impl Future<Output = Response<AnswerBody>> + Send {
         self.0.respond(request, connection.peer.ip())
     }
 }

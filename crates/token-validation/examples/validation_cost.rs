@@ -91,6 +91,7 @@ fn ledger(entries: u64) -> Ledger {
     let ledger = Ledger::new(LogPosition { seq: Seq::from_number(2 * entries), link: Link::NONE });
     ledger.hold_lease();
     let row = |seq, event| LogRow {
+        reach: lydian_revocation::Reach::default(),
         seq: Seq::from_number(seq),
         link: Link::NONE,
         event_id: 0,

@@ -1,5 +1,7 @@
 //! `revoke`: kills a token, or everything of a grant, client, key or realm.
 
+use std::time::Duration;
+
 use lydian_domain::RealmName;
 use lydian_service::administration::revoke::{Revocable, Revoked};
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,9 @@ pub struct Revoke {
     pub realm: Option<RealmName>,
     /// What dies.
     pub subject: Subject,
+    /// For how many seconds to wait until validators know it too.
+    #[serde(default)]
+    pub wait_seconds: Option<u64>,
 }
 
 /// What dies.
@@ -43,6 +48,20 @@ pub struct RevokeOutcome {
     pub was_dead: bool,
     /// The position in the log: whatever was minted before it is dead.
     pub position: u64,
+    /// Which validators know it, if they were waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validators: Option<Validators>,
+}
+
+/// Which validators know a revocation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validators {
+    /// How many hold a lease.
+    pub connected: u64,
+    /// How many of them know it.
+    pub applied: u64,
+    /// Whether nobody can accept any more what was killed: the leases of the others have ended too.
+    pub complete: bool,
 }
 
 impl Operation for Revoke {
@@ -59,7 +78,20 @@ impl Operation for Revoke {
         };
         let Revoked { realm, what, was_dead, position } =
             api.service().revoke_as_administrator(self.realm.as_ref(), subject).await?;
+        let validators = match self.wait_seconds {
+            None => None,
+            Some(seconds) => {
+                let node = api.service().node();
+                let longest = Duration::from_secs(seconds);
+                let told = node.feed().propagated(position, longest, || node.clock().boot_now()).await;
+                Some(Validators {
+                    connected: told.connected,
+                    applied: told.applied,
+                    complete: told.is_complete(),
+                })
+            }
+        };
         let position = position.as_number();
-        Ok(RevokeOutcome { realm: realm.to_string(), revoked: what, was_dead, position })
+        Ok(RevokeOutcome { realm: realm.to_string(), revoked: what, was_dead, position, validators })
     }
 }

@@ -54,6 +54,9 @@ fn a_revocation_holds_when_the_command_returns() {
     assert!(said.contains("access token of client default/late") && !said.contains(&first), "{said}");
     assert_eq!([is_active(&server, &first), is_active(&server, &second)], [false, true]);
     assert!(place.run(&["revoke", "--token", &first]).ok().stdout.contains("was dead before"));
+    // Nobody listens, and leases of a server before this one have ended within the time.
+    let waited = place.run(&["revoke", "--token", &first, "--wait", "10"]).ok().stdout;
+    assert!(waited.contains("0 of 0 validators know it."), "{waited}");
 
     let mut command = place.command(&["revoke", "--token", "-", "--json"]);
     let mut running = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

@@ -2,7 +2,7 @@
 
 use lydian_oauth_types::ScopeSet;
 use lydian_primitives::{Digest, Timestamp};
-use lydian_revocation::{Seq, TokenCoordinates};
+use lydian_revocation::{Reach, Seq, TokenCoordinates};
 
 use super::api::ApiId;
 use super::client::ClientId;
@@ -73,6 +73,15 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
+    /// Who can hold it: its realm, and the API for which it is.
+    pub fn reach(&self) -> Reach {
+        let api = match self.audience {
+            Audience::Api(api) => api.as_number(),
+            Audience::Issuer => Reach::ISSUER,
+        };
+        Reach::api(self.realm.as_number(), api)
+    }
+
     /// What the ledger must know of it.
     pub fn coordinates(&self) -> TokenCoordinates {
         TokenCoordinates {

@@ -2,6 +2,7 @@
 
 pub(crate) mod authentication;
 pub(crate) mod factors;
+pub(crate) mod feed;
 pub(crate) mod files;
 pub(crate) mod http;
 pub(crate) mod jose;

@@ -1,10 +1,9 @@
 //! `GET /oauth2/assets/...`: the style sheets and scripts of the pages.
 
-use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
-use http_body_util::Full;
 
+use crate::answer_body::AnswerBody;
 use crate::error_response::Problem;
 use crate::{Answer, response};
 
@@ -19,7 +18,7 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000
 pub fn handle(path: &str) -> Result<Answer, Problem> {
     let name = path.rsplit('/').next().unwrap_or_default();
     let found = lydian_pages::assets::find(name).ok_or(Problem::NotFound)?;
-    let mut answer = Response::new(Full::new(Bytes::from(found.bytes.into_owned())));
+    let mut answer = Response::new(AnswerBody::from(found.bytes.into_owned()));
     *answer.status_mut() = StatusCode::OK;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(found.content_type));

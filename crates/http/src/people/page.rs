@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, REFERRER_POLICY,
     RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderName, Response, StatusCode};
-use http_body_util::Full;
 use lydian_domain::Refusal;
 use lydian_domain::authorize::{ResponseMode, ReturnTo};
 use lydian_pages::views::{Application, ErrorCause, ErrorPage, FormPost};
@@ -19,6 +17,7 @@ use lydian_service::{RealmState, ServiceError};
 
 use super::browser::{self, Cookies};
 use crate::Answer;
+use crate::answer_body::AnswerBody;
 
 /// Where the pages find their assets: beside themselves.
 const ASSETS: &str = "assets";
@@ -51,7 +50,7 @@ fn link(address: &Option<String>) -> Option<WebLink<'_>> {
 
 /// A page. `goes_to` is where its forms may end up beside our own pages: Chrome checks each redirect after a form.
 pub fn html(status: StatusCode, page: &dyn Page, goes_to: Option<&ReturnTo>, cookies: &Cookies) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(page.html())));
+    let mut answer = Response::new(AnswerBody::from(page.html()));
     *answer.status_mut() = status;
     let target = goes_to.and_then(|return_to| origin_of(&return_to.redirect_uri));
     let policy = format!(
@@ -72,7 +71,7 @@ pub fn html(status: StatusCode, page: &dyn Page, goes_to: Option<&ReturnTo>, coo
 
 /// Sends the browser to another page, with GET (RFC 9700 §4.12).
 pub fn see_other(location: &str, cookies: &Cookies) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::new()));
+    let mut answer = Response::new(AnswerBody::default());
     *answer.status_mut() = StatusCode::SEE_OTHER;
     let headers = answer.headers_mut();
     if let Ok(location) = HeaderValue::try_from(location) {

@@ -186,6 +186,12 @@ async fn asm_09_every_advertised_address_answers_and_every_route_is_advertised()
                     Endpoint::ConfirmAddress,
                     Endpoint::Consent,
                     Endpoint::Continue,
+                    // They are advertised by a document of their own.
+                    Endpoint::FeedLease,
+                    Endpoint::FeedMetadata,
+                    Endpoint::FeedPropagation,
+                    Endpoint::FeedSnapshot,
+                    Endpoint::FeedStream,
                     Endpoint::ForgottenPassword,
                     Endpoint::Metadata,
                     Endpoint::ResetPassword,
@@ -196,6 +202,16 @@ async fn asm_09_every_advertised_address_answers_and_every_route_is_advertised()
             .map(|(path, _)| path.to_owned())
             .collect();
         assert_eq!(advertised, routes);
+        let prefix = realm.map_or_else(String::new, |realm| format!("/t/{realm}"));
+        let feed = get(&server, &format!("{prefix}/oauth2/revocations")).await.json();
+        assert_eq!(feed["issuer"], issuer);
+        for (member, value) in
+            feed.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint"))
+        {
+            let path = value.as_str().unwrap().strip_prefix(ISSUER).unwrap();
+            let expected = if member == "lease_endpoint" { 405 } else { 401 };
+            assert_eq!(get(&server, path).await.status, expected, "{member}");
+        }
     }
     let documents = PATHS.into_iter().filter(|(_, endpoint)| *endpoint == Endpoint::Metadata);
     for (path, endpoint) in documents.chain(INSERTED_PATHS) {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lydian_domain::Client;
 use lydian_primitives::Clock;
-use lydian_revocation::{Event, Link, LogRow, RecordKind};
+use lydian_revocation::{Event, Link, LogRow, Reach, RecordKind};
 use lydian_test_kit::TestServer;
 use lydian_test_kit::fixtures::{API, APP};
 use lydian_test_kit::seed::{LogObserver, Record};
@@ -29,7 +29,14 @@ async fn a_gap_in_the_log_ends_all_answers() {
     let node = server.service.node();
     let event = Event::UserChanged { user: 1 };
     let seq = node.ledger().applied().seq.next().next();
-    let row = LogRow { seq, link: Link::from_bits(1), event_id: 1, at: server.clock.now(), event };
+    let row = LogRow {
+        seq,
+        link: Link::from_bits(1),
+        event_id: 1,
+        at: server.clock.now(),
+        event,
+        reach: Reach::default(),
+    };
     node.committed(&[row], Vec::new());
     server.introspect(APP, &token).await.refused(503, "temporarily_unavailable");
 }
@@ -55,6 +62,7 @@ async fn a_position_that_is_seen_comes_after_the_records_of_its_rows() {
                     event_id: u128::from(number),
                     at: server.clock.now(),
                     event,
+                    reach: Reach::default(),
                 };
                 node.committed(&[row], vec![Record::Client(client)]);
             }

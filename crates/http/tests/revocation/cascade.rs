@@ -1,6 +1,7 @@
 //! What a revocation takes along (RFC 7009 §2.1).
 
 use lydian_primitives::Clock;
+use lydian_revocation::Reach;
 use lydian_service::forgetting::Housekeeper;
 use lydian_test_kit::TestServer;
 use lydian_test_kit::fixtures::{API, APP, AUDITOR, BARE_API, CASCADE_APP, Credentials, JWT_API};
@@ -63,7 +64,8 @@ async fn rev_07_an_access_token_that_died_alone_can_still_take_everything_along(
     for audience in [API, JWT_API, BARE_API] {
         let (server, granted, neighbour) = seeded(CASCADE_APP, audience).await;
         let expires_at = server.clock.now().plus_seconds(7_600);
-        let alone = Write::RevokeToken { token: granted.access_token_id, expires_at };
+        let alone =
+            Write::RevokeToken { token: granted.access_token_id, expires_at, reach: Reach::default() };
         seed::put(&server, vec![alone]).await;
         check(&server, &granted, false, true).await;
         assert_eq!(server.revoke(CASCADE_APP, &granted.access_token).await.status, 200);

@@ -300,6 +300,13 @@ fn word(phase: Phase, since: Millis) -> u64 {
     since.0 << 3 | phase as u64
 }
 
+impl Stream {
+    /// A piece of an answer that goes on for long was taken: the connection is alive.
+    pub(super) fn note_piece(&self) {
+        self.0.enter(Phase::Streams, Millis::recently());
+    }
+}
+
 impl Drop for Stream {
     fn drop(&mut self) {
         self.0.enter(Phase::Streams, Millis::recently());

@@ -7,23 +7,21 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode, Version};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 use tracing::error;
 
 use super::connection::Served;
-use super::{ListenerSettings, Responder};
+use super::{AnswerBody, ListenerSettings, Responder};
 
 /// Answers one request, whatever the responder does; `finish` makes of the answer what hyper is to send.
 #[expect(clippy::manual_async_fn, reason = "an async fn copies the request once more: 260 instructions")]
 pub(super) fn answer<R: Responder, B>(
     served: Arc<Served<R>>,
     request: Request<Incoming>,
-    finish: impl FnOnce(&Served<R>, Response<Full<Bytes>>) -> Response<B> + Send,
+    finish: impl FnOnce(&Served<R>, Response<AnswerBody>) -> Response<B> + Send,
 ) -> impl Future<Output = Result<Response<B>, Infallible>> + Send {
     async move {
         let settings = &served.connector.settings;
@@ -51,7 +49,7 @@ pub(super) fn answer<R: Responder, B>(
 }
 
 /// The refusal of a request by its head alone.
-fn refuse_head(request: &Request<Incoming>, settings: &ListenerSettings) -> Option<Response<Full<Bytes>>> {
+fn refuse_head(request: &Request<Incoming>, settings: &ListenerSettings) -> Option<Response<AnswerBody>> {
     if request.headers().len() > settings.header_fields_max {
         return Some(refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, r#"{"error":"invalid_request"}"#));
     }
@@ -62,14 +60,14 @@ fn refuse_head(request: &Request<Incoming>, settings: &ListenerSettings) -> Opti
 }
 
 #[cold]
-fn panicked<R>(served: &Served<R>) -> Response<Full<Bytes>> {
+fn panicked<R>(served: &Served<R>) -> Response<AnswerBody> {
     served.connector.hub.metrics.panics.add_one();
     error!("the responder panicked");
     refusal(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"server_error"}"#)
 }
 
 #[cold]
-fn timed_out<R>(served: &Served<R>) -> Response<Full<Bytes>> {
+fn timed_out<R>(served: &Served<R>) -> Response<AnswerBody> {
     served.connector.hub.metrics.request_timeouts.add_one();
     let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"temporarily_unavailable"}"#);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -82,8 +80,8 @@ fn has_one_host(request: &Request<Incoming>) -> bool {
     hosts.next().is_some() && hosts.next().is_none()
 }
 
-fn refusal(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+fn refusal(status: StatusCode, text: &'static str) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::from(text.as_bytes()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::Request;
 use http::header::{CONNECTION, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -28,7 +27,7 @@ use super::activity::{Activity, Expired, Millis, Stream, Timers, Watched};
 use super::answer::answer;
 use super::frames::Metered;
 use super::hub::{Hub, Level, Permit};
-use super::{ConnectionInfo, LINGER_TIMEOUT, ListenerSettings, Responder};
+use super::{AnswerBody, ConnectionInfo, LINGER_TIMEOUT, ListenerSettings, Responder};
 use crate::tls::ALPN_HTTP2;
 
 /// Header fields beyond which hyper answers 431 on its own.
@@ -211,7 +210,7 @@ async fn serve_http2<R: Responder>(served: Served<R>, socket: TlsStream<Watched>
         move |request: Request<Incoming>| {
             let stream = served.activity.begin_stream();
             answer(Arc::clone(&served), request, |_, response| {
-                response.map(|body| StreamBody { body, _stream: stream })
+                response.map(|body| StreamBody { body, stream })
             })
         }
     });
@@ -411,8 +410,8 @@ impl Socket for TlsStream<Watched> {
 
 /// An answer's body that ends its HTTP/2 stream when hyper is done with it.
 struct StreamBody {
-    body: Full<Bytes>,
-    _stream: Stream,
+    body: AnswerBody,
+    stream: Stream,
 }
 
 impl Body for StreamBody {
@@ -423,7 +422,11 @@ impl Body for StreamBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if polled.is_ready() && self.body.comes_in_pieces() {
+            self.stream.note_piece();
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

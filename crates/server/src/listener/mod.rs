@@ -25,12 +25,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::task::JoinSet;
+
+pub use lydian_http::AnswerBody;
 
 pub use admission::connections_that_fit;
 pub use metrics::{Counter, Gauge, ListenerMetrics};
@@ -63,7 +63,7 @@ pub trait Responder: Send + Sync + 'static {
         &self,
         request: Request<Incoming>,
         connection: &ConnectionInfo,
-    ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+    ) -> impl Future<Output = Response<AnswerBody>> + Send;
 }
 
 /// What is known of the connection that a request came on.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use lydian_http::body::{BodyError, read_body};
+use lydian_server::listener::AnswerBody;
 use lydian_server::listener::{
     ConnectionInfo, Drained, ListenerMetrics, ListenerSettings, Responder, Shutdown, bind, serve,
 };
@@ -39,11 +39,7 @@ pub(crate) struct Scripted {
 }
 
 impl Responder for Scripted {
-    async fn respond(
-        &self,
-        request: Request<Incoming>,
-        connection: &ConnectionInfo,
-    ) -> Response<Full<Bytes>> {
+    async fn respond(&self, request: Request<Incoming>, connection: &ConnectionInfo) -> Response<AnswerBody> {
         match request.uri().path() {
             "/body" => match read_body(request.into_body(), BODY_BYTES_MAX, self.body_idle_timeout).await {
                 Ok(body) => text(StatusCode::OK, body.len().to_string()),
@@ -83,8 +79,8 @@ impl Drop for Held<'_> {
     }
 }
 
-pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::from(body.into()));
     *response.status_mut() = status;
     response
 }

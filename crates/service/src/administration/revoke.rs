@@ -121,7 +121,11 @@ impl Service {
                 Death {
                     was_dead: self.is_dead(&token.coordinates(), token.expires_at, marked, moment)?,
                     what: format!("access token of client {realm}/{}", client_of(&state, token.client)),
-                    write: Write::RevokeToken { token: token.id, expires_at: token.expires_at },
+                    write: Write::RevokeToken {
+                        token: token.id,
+                        expires_at: token.expires_at,
+                        reach: token.reach(),
+                    },
                     realm,
                 }
             }

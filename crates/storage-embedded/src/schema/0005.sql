@@ -29,3 +29,9 @@ CREATE TABLE recovery_codes (
     digest BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX recovery_codes_of_user ON recovery_codes (user, digest);
+
+-- The revocation feed: whom a row of the log concerns. What is not known concerns everybody.
+-- The name is a client_id or kid, as the first half of its SHA-256.
+ALTER TABLE log ADD COLUMN realm INTEGER;
+ALTER TABLE log ADD COLUMN api INTEGER;
+ALTER TABLE log ADD COLUMN name BLOB;

@@ -15,7 +15,7 @@ use lydian_domain::{
 use lydian_jose::Algorithm;
 use lydian_oauth_types::{ClientAuthMethod, GrantType, ScopeSet};
 use lydian_primitives::{Digest, Hour, Id, Timestamp};
-use lydian_revocation::{CutKind, LogPosition, LogRow, RecordKind, Seq};
+use lydian_revocation::{CutKind, LogPosition, LogRow, Reach, RecordKind, Seq};
 use tokio::sync::watch;
 
 use super::Backend;
@@ -573,8 +573,8 @@ pub fn each_write(series: u32) -> Vec<Write> {
         Write::PutApi(api(1)),
         Write::PutRefreshToken(refresh_token(token(2))),
         Write::PutSetting { name: "setting", value: vec![1] },
-        Write::RevokeToken { token: token(1), expires_at: NOW },
-        Write::RevokeToken { token: token(3), expires_at: NOW },
+        Write::RevokeToken { token: token(1), expires_at: NOW, reach: Reach::default() },
+        Write::RevokeToken { token: token(3), expires_at: NOW, reach: Reach::default() },
         Write::UseAssertion { client: client_id(1), digest: [series as u8; 32], expires_at: NOW },
     ];
     writes.push(Write::PutAuthorizationCode(authorization_code(token(4))));

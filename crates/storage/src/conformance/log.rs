@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lydian_domain::{AccessToken, Client, Grant, Realm, Session, SigningKeyRecord, TokenId, User};
 use lydian_primitives::{Hour, Timestamp};
-use lydian_revocation::{CutKind, Event, LogPosition, RecordKind, Seq};
+use lydian_revocation::{CutKind, Event, LogPosition, Reach, RecordKind, Seq};
 
 use super::Backend;
 use super::fixtures::*;
@@ -33,7 +33,7 @@ pub async fn each_write_adds_the_rows_that_it_needs(backend: &impl Backend) {
         (Write::PutRefreshToken(refresh_token(token_id(2))), vec![]),
         (Write::PutSetting { name: "setting", value: vec![] }, vec![]),
         (Write::UseAssertion { client: client_id(1), digest: [1; 32], expires_at: NOW }, vec![]),
-        (Write::RevokeToken { token, expires_at: NOW }, vec![revoked]),
+        (Write::RevokeToken { token, expires_at: NOW, reach: Reach::default() }, vec![revoked]),
     ];
     let mut after = Seq::ZERO;
     for (write, events) in expected {
@@ -49,6 +49,50 @@ pub async fn each_write_adds_the_rows_that_it_needs(backend: &impl Backend) {
         assert_eq!(rows.iter().map(|row| row.event).collect::<Vec<_>>(), [expected]);
         after = after.next();
     }
+}
+
+pub async fn rows_say_whom_they_concern(backend: &impl Backend) {
+    let store = Store::open(backend).await;
+    let (realm_number, api_number) = (realm_id(1).as_number(), api_id(1).as_number());
+    let records = vec![
+        Write::PutRealm(realm(1)),
+        Write::PutApi(api(1)),
+        Write::PutClient(client(1)),
+        Write::PutSigningKey(signing_key(1)),
+        Write::PutUser(Box::new(user(1))),
+        Write::PutSession(session(1)),
+        Write::PutGrant(grant(1)),
+        Write::PutGrant(standing_grant(2, Some(api_id(1)))),
+        Write::PutGrant(standing_grant(3, None)),
+    ];
+    let mut after = store.write(records).await.seq;
+    let everything = Reach::realm(realm_number);
+    let token = token_id(3);
+    let to_one = Reach::api(realm_number, api_number);
+    let expected = [
+        (cut(CutKind::Client, client_id(1).as_number()), everything.named(&client(1).client_id)),
+        (cut(CutKind::Key, key_id(1).as_number()), everything.named(&signing_key(1).kid)),
+        (cut(CutKind::Realm, realm_number), everything),
+        (cut(CutKind::Session, session_id(1).as_number()), everything),
+        (cut(CutKind::User, user_id(1).as_number()), everything),
+        (cut(CutKind::Grant, grant_id(1).as_number()), everything),
+        (cut(CutKind::Grant, grant_id(2).as_number()), to_one),
+        (cut(CutKind::Grant, grant_id(3).as_number()), Reach::api(realm_number, Reach::ISSUER)),
+        (cut(CutKind::Session, 4_711), Reach::default()),
+        (Write::RevokeToken { token, expires_at: NOW, reach: to_one }, to_one),
+        (Write::PutUser(Box::new(user(1))), everything),
+        (Write::PutApi(api(1)), Reach { api: Some(api_number), ..Reach::default() }),
+    ];
+    for (write, reach) in expected {
+        store.write(vec![write.clone()]).await;
+        let rows = store.storage.log_after(after, 10).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.reach).collect::<Vec<_>>(), [reach], "{write:?}");
+        after = after.next();
+    }
+    // What concerns a deleted user is known although the row is gone.
+    store.write(vec![Write::DeleteUser(user_id(1))]).await;
+    let rows = store.storage.log_after(after, 10).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.reach).collect::<Vec<_>>(), [everything; 2]);
 }
 
 pub async fn rows_are_consecutive_and_carry_random_links(backend: &impl Backend) {
@@ -171,7 +215,7 @@ pub async fn a_revocation_marks_the_row_of_the_token_and_keeps_the_first_mark(ba
         Write::PutRefreshToken(refresh_token(refresh)),
     ];
     store.write(writes).await;
-    let revoke = |token| vec![Write::RevokeToken { token, expires_at: NOW }];
+    let revoke = |token| vec![Write::RevokeToken { token, expires_at: NOW, reach: Reach::default() }];
     let access_revoked_at =
         async |id| store.storage.find_access_token(id).await.unwrap().unwrap().token.revoked_at;
     let refresh_revoked_at =
@@ -192,7 +236,9 @@ pub async fn a_revocation_marks_the_row_of_the_token_and_keeps_the_first_mark(ba
 pub async fn a_revocation_without_a_row_is_logged(backend: &impl Backend) {
     let store = Store::open(backend).await;
     let expires_at = NOW.plus_seconds(77);
-    let position = store.write(vec![Write::RevokeToken { token: token_id(1), expires_at }]).await;
+    let position = store
+        .write(vec![Write::RevokeToken { token: token_id(1), expires_at, reach: Reach::default() }])
+        .await;
     let rows = store.storage.log_after(Seq::ZERO, 10).await.unwrap();
     let event = Event::Revoked { token: u128::from(token_id(1).as_number()), expires_at };
     assert_eq!(rows.iter().map(|row| (row.position(), row.event)).collect::<Vec<_>>(), [(position, event)]);

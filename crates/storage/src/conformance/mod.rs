@@ -91,6 +91,7 @@ macro_rules! storage_conformance {
             preconditions::a_dropped_future_does_not_take_the_change_back,
             races::r12_one_of_many_rivals_wins_each_single_use_precondition,
             log::each_write_adds_the_rows_that_it_needs,
+            log::rows_say_whom_they_concern,
             log::rows_are_consecutive_and_carry_random_links,
             log::the_answer_is_the_position_after_the_change,
             log::the_log_is_read_in_pages,

@@ -32,6 +32,7 @@ fn ledger(events: &[(u64, Event)]) -> Ledger {
     ledger.hold_lease();
     for (seq, event) in events {
         ledger.restore(&LogRow {
+            reach: lydian_revocation::Reach::default(),
             seq: Seq::from_number(*seq),
             link: Link::NONE,
             event_id: u128::from(*seq),
