@@ -136,7 +136,10 @@ pub(crate) fn introspection_answer(input: &[u8]) -> Outcome {
     match introspection_facts(input.to_vec(), "token", Seq::ZERO, profile()) {
         Err(rejection) => Outcome::refused(rejection),
         Ok(facts) => {
-            let answer: Value = serde_json::from_slice(input).expect("what is strict JSON is JSON");
+            // A number beyond what a double holds is JSON (RFC 8259 §6), and more than the reader beside it takes.
+            let Ok(answer) = serde_json::from_slice::<Value>(input) else {
+                return Outcome::accepted(facts.scopes().count());
+            };
             assert_eq!(answer["active"], true);
             assert!(answer["exp"].is_number() && facts.expires_at().is_some());
             assert!(answer.get("iss").is_none_or(|issuer| issuer == ISSUER));
